@@ -1,0 +1,50 @@
+# Each target sets up what it needs. See CONTRIBUTING.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo serve test check format bench lock clean
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /\1  /p' $(MAKEFILE_LIST) | column -t -s '  ' 2>/dev/null || sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+# Pinned with hashes first; then the project itself, which may add nothing to that.
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the lock into $(VENV)" >&2
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime ## the story from end to end on this machine
+	@scripts/apt-install containerd=containerd runc=runc || echo "The steps that run Pods will be skipped." >&2
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/sealift demo $(ARGS)
+
+serve: $(VENV)/.runtime ## a registry on 127.0.0.1:5000
+	@$(BIN)/sealift serve $(ARGS)
+
+test: $(VENV)/.dev ## install what the tests need, and run all of them
+	@scripts/run-tests $(ARGS)
+
+check: $(VENV)/.dev ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## put the code into shape
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## the benchmarks, see benchmarks/README.md
+	@benchmarks/run $(ARGS)
+
+lock: ## make the two lock files again from requirements*.in
+	@scripts/lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

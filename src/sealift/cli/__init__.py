@@ -1,0 +1,1 @@
+"""The command line: the only place where things are put together."""

@@ -1,0 +1,109 @@
+"""The program ``sealift``: finds the command, runs it, and says what went wrong in three parts.
+
+Nothing but click is imported here. A command's module is imported when the
+command runs, so that ``sealift --version`` and shell completion stay quick.
+"""
+
+import importlib
+import sys
+from typing import NamedTuple
+
+import click
+
+from sealift import __version__
+from sealift.errors import SealiftError
+
+
+class _Entry(NamedTuple):
+    """Where a command lives, and its line in ``sealift --help``."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, _Entry] = {
+    "demo": _Entry("sealift.cli.demo.command:demo", "The story from end to end on this machine."),
+    "serve": _Entry("sealift.cli.serve:serve", "Serve a private registry."),
+    "config": _Entry("sealift.cli.config:config", "Show or check the registry's settings."),
+    "login": _Entry("sealift.cli.login:login", "Prove a credential and keep it."),
+    "logout": _Entry("sealift.cli.login:logout", "Forget a credential."),
+    "push": _Entry("sealift.cli.image:push", "Send an image to a registry."),
+    "pull": _Entry("sealift.cli.image:pull", "Fetch an image into a layout or an archive."),
+    "copy": _Entry("sealift.cli.image:copy", "Copy an image with all its platforms."),
+    "tags": _Entry("sealift.cli.image:tags", "List the tags of a repository."),
+    "digest": _Entry("sealift.cli.image:digest", "Say what a name points at now."),
+    "inspect": _Entry("sealift.cli.image:inspect", "Show what an image is made of."),
+    "delete": _Entry("sealift.cli.image:delete", "Delete a tag or a manifest."),
+    "account": _Entry("sealift.cli.account:account", "Who may log in."),
+    "repo": _Entry("sealift.cli.repo:repo", "Repositories and their visibility."),
+    "grant": _Entry("sealift.cli.grant:grant", "Who may do what in which repositories."),
+    "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),
+    "explain": _Entry("sealift.cli.explain:explain", "Why an image will be pulled, or will not."),
+    "node": _Entry("sealift.cli.node:node", "Run Pods through this machine's container runtime."),
+}
+"""Every command. A test holds each line against the command's own help."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """All names, in the order of the story."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
+        """Import the one command that was named."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module_name, _, attribute = entry.target.partition(":")
+        command = getattr(importlib.import_module(module_name), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.target} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's
+        """List the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="sealift %(version)s")
+def sealift() -> None:
+    """Get private images from your registry into your Pods, and learn why when they do not arrive."""
+
+
+def report(error: SealiftError) -> None:
+    """Print what happened, why, and what to type next, on standard error."""
+    click.echo(f"error: {error}", err=True)
+    if error.why:
+        click.echo(f"  why: {error.why}", err=True)
+    if error.hint:
+        click.echo(f"  next: {error.hint}", err=True)
+
+
+def main() -> None:
+    """Run the command line and end the process with the contract's exit status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit status; nothing but the result is printed."""
+    try:
+        status = sealift.main(args=arguments, prog_name="sealift", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        return 130
+    except SealiftError as error:
+        report(error)
+        return error.exit_status
+    return status if isinstance(status, int) else 0

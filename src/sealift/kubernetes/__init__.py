@@ -1,0 +1,1 @@
+"""The cluster: its objects, its pull Secrets, and why a pull fails."""

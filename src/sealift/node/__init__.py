@@ -1,0 +1,1 @@
+"""On the node: what a kubelet does with a Pod and a container runtime."""

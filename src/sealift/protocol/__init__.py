@@ -1,0 +1,1 @@
+"""The registry protocol as both ends see it."""
