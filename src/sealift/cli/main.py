@@ -4,7 +4,9 @@ Nothing but click is imported here. A command's module is imported when the
 command runs, so that ``sealift --version`` and shell completion stay quick.
 """
 
+import errno
 import importlib
+import os
 import sys
 from typing import NamedTuple
 
@@ -40,6 +42,7 @@ COMMANDS: dict[str, _Entry] = {
     "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),
     "explain": _Entry("sealift.cli.explain:explain", "Why an image will be pulled, or will not."),
     "node": _Entry("sealift.cli.node:node", "Run Pods through this machine's container runtime."),
+    "completion": _Entry("sealift.cli.completion:completion", "Print the completion script of a shell."),
 }
 """Every command. A test holds each line against the command's own help."""
 
@@ -74,36 +77,87 @@ def sealift() -> None:
     """Get private images from your registry into your Pods, and learn why when they do not arrive."""
 
 
-def report(error: SealiftError) -> None:
+def report(happened: str, why: str | None, hint: str | None) -> None:
     """Print what happened, why, and what to type next, on standard error."""
-    click.echo(f"error: {error}", err=True)
-    if error.why:
-        click.echo(f"  why: {error.why}", err=True)
-    if error.hint:
-        click.echo(f"  next: {error.hint}", err=True)
+    click.echo(f"error: {happened}", err=True)
+    if why:
+        click.echo(f"  why: {why}", err=True)
+    if hint:
+        click.echo(f"  next: {hint}", err=True)
 
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit status."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (``| head``). The interpreter
+        # would complain once more when it closes the stream: give it another.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit status; nothing but the result is printed."""
+    """Run one command line and return its exit status (contract, "Conventions").
+
+    Whatever is raised ends here, as three lines on standard error; a traceback
+    is printed only where ``SEALIFT_TRACEBACK`` is set, for whoever mends us.
+    """
     try:
         status = sealift.main(args=arguments, prog_name="sealift", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.UsageError as error:
+        place = error.ctx.command_path if error.ctx is not None else "sealift"
+        report(error.format_message(), None, f"{place} --help")
+        return 2
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        return 130
+        report(error.format_message(), None, None)
+        return 2
     except SealiftError as error:
-        report(error)
+        _show_traceback()
+        report(str(error), error.why, error.hint)
         return error.exit_status
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        _show_traceback()
+        return _report_os_error(error)
+    except Exception as error:  # noqa: BLE001  the last door: a user never meets a traceback
+        _show_traceback()
+        report(
+            "this command met something that it does not handle",
+            f"a {type(error).__name__} in Sealift {__version__}; its text is held back, it may hold a secret",
+            "run it again with SEALIFT_TRACEBACK=1 and report what it prints",
+        )
+        return 2
     return status if isinstance(status, int) else 0
+
+
+def _show_traceback() -> None:
+    if os.environ.get("SEALIFT_TRACEBACK"):
+        import traceback
+
+        traceback.print_exc()
+
+
+def _report_os_error(error: OSError) -> int:
+    """A fault of this machine that no command turned into words of its own."""
+    place = f": {error.filename}" if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        report(
+            f"nothing can be written{place}",
+            os.strerror(error.errno),
+            "free some space there, then run it again",
+        )
+        return 7
+    hint = f"ls -ld {error.filename}" if error.filename else None
+    report(f"this machine refused{place}", error.strerror or type(error).__name__, hint)
+    return 8
