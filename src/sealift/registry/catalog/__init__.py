@@ -1,0 +1,1 @@
+"""All that the registry knows and that is no blob: one SQL schema, and the questions asked of it."""

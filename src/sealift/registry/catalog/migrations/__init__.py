@@ -1,0 +1,1 @@
+"""The revisions of the catalog, and the environment they run in."""

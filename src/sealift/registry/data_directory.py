@@ -1,0 +1,151 @@
+"""The data directory: what stands where in it, whose it is, and which format it has.
+
+::
+
+    DATA/format            the number of the format of all this
+    DATA/lock              held by the process tree that serves
+    DATA/catalog.sqlite3   all that is no blob
+    DATA/blobs/sha256/ab/  a file per blob, named by its digest
+    DATA/uploads/          blobs on their way in
+    DATA/backups/          copies of the catalog from before an upgrade
+    DATA/admin-password    see `sealift.registry.access`
+"""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from sealift.errors import SealiftError
+from sealift.registry.catalog.revision import prepare
+
+FORMAT: Final = 1
+"""The format that this code reads and writes. The catalog has revisions of its own."""
+
+
+class DataDirectoryRefused(SealiftError):
+    """The data directory cannot be used: no right to it, another owner, or a newer format."""
+
+    exit_status = 8
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """A directory that holds one registry."""
+
+    path: Path
+
+    @property
+    def catalog(self) -> Path:
+        """The database file."""
+        return self.path / "catalog.sqlite3"
+
+    @property
+    def blobs(self) -> Path:
+        """The root of the blob files."""
+        return self.path / "blobs"
+
+    @property
+    def uploads(self) -> Path:
+        """The directory of unfinished uploads. On one file system with `blobs`: they move by rename."""
+        return self.path / "uploads"
+
+    def prepare(self) -> None:
+        """Make the directory, or see that it is ours, and bring its catalog up to date.
+
+        The caller holds the `lock`, so that nobody else does the same at the same time.
+
+        Raises:
+            DataDirectoryRefused: It cannot be made or used, or its format is newer.
+            CatalogTooNew: Its catalog is newer.
+        """
+        found = self._format()
+        if found is not None and found > FORMAT:
+            raise DataDirectoryRefused(
+                f"the data directory {self.path} has format {found}, which this Sealift does not know",
+                why=f"it was written by a newer Sealift; this one knows formats up to {FORMAT}",
+                hint="start the newer Sealift, or give another directory with --data",
+            )
+        try:
+            for directory in (self.blobs, self.uploads):
+                directory.mkdir(mode=0o700, exist_ok=True)
+            prepare(self.catalog, backups=self.path / "backups")
+            if found is None:
+                partial = self.path / "format.partial"
+                partial.write_text(f"{FORMAT}\n", encoding="ascii")
+                partial.replace(self.path / "format")
+        except OSError as refused:
+            raise _refused(self.path, refused) from refused
+
+    def lock(self) -> "DirectoryLock":
+        """Take the directory for this process and its children, making it if it is not there.
+
+        Raises:
+            DataDirectoryRefused: Another server has it (named by its process id),
+                or there is no right to it.
+        """
+        return DirectoryLock.take(self.path)
+
+    def _format(self) -> int | None:
+        """The format that is written there, or None where nothing is written yet."""
+        try:
+            text = (self.path / "format").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+        except OSError as refused:
+            raise _refused(self.path, refused) from refused
+        try:
+            return int(text)
+        except ValueError:
+            raise DataDirectoryRefused(
+                f"the file {self.path / 'format'} does not hold a number",
+                hint="give the directory of a registry with --data, or restore it from a backup",
+            ) from None
+
+
+class DirectoryLock:
+    """The right to a data directory; it ends with `release` or with the process, however that ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: Path) -> Self:
+        """Take the lock of the directory `path`. See `DataDirectory.lock`."""
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as refused:
+            raise _refused(path, refused) from refused
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise DataDirectoryRefused(
+                f"the data directory {path} is in use by another Sealift (process {holder})",
+                why="two servers on one directory would each lose what the other writes",
+                hint=f"stop process {holder}, or give another directory with --data",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Give the directory back."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _refused(path: Path, refused: OSError) -> DataDirectoryRefused:
+    return DataDirectoryRefused(
+        f"the data directory {path} cannot be used",
+        why=f"{refused.strerror}: {refused.filename}",
+        hint="give a directory that you may write to with --data",
+    )

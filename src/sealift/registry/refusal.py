@@ -1,0 +1,37 @@
+"""What a handler raises when the answer is an error of the registry protocol."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sealift.errors import SealiftError
+from sealift.protocol.error_codes import ErrorCode
+
+
+class RegistryRefusal(SealiftError):
+    """The registry says no, in the protocol's words.
+
+    The door turns it into a status and the JSON error envelope.
+
+    Attributes:
+        code: What kind of no; it decides the status unless `status` is given.
+        detail: Machine-readable particulars for the envelope, or None.
+        headers: Headers the answer carries besides, such as the ``Range`` of a 416.
+        status: The HTTP status where it is not the one that `code` usually has.
+
+    Spec: distribution-spec v1.1.1, "Error Codes"; R-OCI-28, R-OCI-29.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        detail: Any = None,
+        headers: Mapping[str, str] | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.detail = detail
+        self.headers: dict[str, str] = dict(headers or {})
+        self.status: int = code.status if status is None else status

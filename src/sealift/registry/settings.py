@@ -1,0 +1,66 @@
+"""What an operator can set about the registry, one frozen class per concern."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where the registry keeps what it was given."""
+
+    data: Path
+    """The data directory. One process tree owns it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where the registry is reached."""
+
+    host: str = "127.0.0.1"
+    port: int = 5000
+    """0 lets the system choose."""
+
+    workers: int = 1
+    """Processes."""
+
+    external_url: str | None = None
+    """Scheme and authority that clients use, such as ``https://registry.example``."""
+
+    plain_http: bool = False
+    """Said aloud: serve without TLS on an address other than loopback."""
+
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """The registry tokens that the token endpoint hands out."""
+
+    lifetime_seconds: int = 300
+    issuer: str = "sealift"
+    service: str = "sealift"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that one request, upload or principal may take."""
+
+    manifest_bytes: int = 4 * 1024 * 1024
+    """Spec: distribution-spec v1.1.1, "Pushing Manifests"; R-OCI-19."""
+
+    repository_name_characters: int = 255
+    manifest_references: int = 5_000
+    """Blobs and child manifests that one manifest may name."""
+
+    blob_bytes: int = 256 * 1024**3
+    """One blob, however it is uploaded."""
+
+    open_uploads: int = 1_000
+    """Upload sessions that one principal may have open at a time, in all repositories."""
+
+    upload_idle_seconds: int = 24 * 3600
+    """An upload to which nothing was added for so long is forgotten."""
+
+    page_entries: int = 1_000
+    """Names on one page of a listing, asked for or not; more come by ``Link``."""
