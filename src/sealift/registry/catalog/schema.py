@@ -139,12 +139,18 @@ repository = Table(
     Column("id", _ID, primary_key=True),
     Column("name", _SORTED, nullable=False, unique=True),
     Column("visibility", Text, nullable=False, server_default=text("'private'")),
+    Column("owner_id", BigInteger, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
     CheckConstraint("visibility IN ('private', 'public')", name="visibility"),
     sqlite_autoincrement=True,
 )
-"""A name under which manifests and blobs are kept, such as ``apps/internal-app``."""
+"""A name under which manifests and blobs are kept, such as ``apps/internal-app``.
+
+`owner_id` is the account that was called like the first path element when the
+repository was made, or NULL: ownership hangs on the id, so that an account which
+is removed and added again under its old name owns nothing of the old one.
+"""
 
 blob = Table(
     "blob",
