@@ -1,0 +1,1 @@
+"""Why an image will be pulled, or will not: gather, decide, report."""
