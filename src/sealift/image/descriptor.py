@@ -134,7 +134,7 @@ def refuse_other_spellings(document: Mapping[str, Any], known: Mapping[str, str]
     for key in document:
         right = known.get(key.casefold())
         if right is not None and right != key:
-            raise MalformedDescriptor(right, f"the key is spelled {ascii(key)}, which others read as {right}")
+            raise MalformedDescriptor(right, f"the key is spelled {key!a}, which others read as {right}")
 
 
 def read_annotations(value: object) -> dict[str, str]:

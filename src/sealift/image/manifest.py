@@ -202,13 +202,13 @@ def _kind(document: Mapping[str, Any], sent_as: str | None) -> str:
         raise _schema1()
     if sent_as is not None and said is not None and said != sent_as:
         raise MalformedManifest(
-            _MEDIA_TYPES_PLACE, f"the document says {said}, and it was sent as {ascii(sent_as)}"
+            _MEDIA_TYPES_PLACE, f"the document says {said}, and it was sent as {sent_as!a}"
         )
     kind = sent_as or said or (OCI_INDEX if document.get("manifests") is not None else OCI_MANIFEST)
     if kind not in MANIFEST_TYPES:
         raise MalformedManifest(
             _MEDIA_TYPES_PLACE,
-            f"{ascii(kind)} is not a type of manifest",
+            f"{kind!a} is not a type of manifest",
             hint="send an OCI image manifest or index, or Docker's schema 2",
         )
     return kind

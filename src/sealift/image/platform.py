@@ -62,7 +62,10 @@ class Platform:
         if system is None:
             raise _malformed(text)
         return cls(
-            system[1], parts[1], parts[2] if len(parts) > 2 else None, system[2] or None  # noqa: PLR2004
+            system[1],
+            parts[1],
+            parts[2] if len(parts) > 2 else None,
+            system[2] or None,
         ).normalised()
 
     @classmethod
@@ -208,7 +211,7 @@ def _version(variant: str | None) -> int | None:
 
 def _malformed(text: str) -> MalformedPlatform:
     return MalformedPlatform(
-        f"{ascii(text[:_MAX_TEXT])} is not a platform",
+        f"{text[:_MAX_TEXT]!a} is not a platform",
         why="a platform is os/architecture or os/architecture/variant",
         hint="write it like linux/amd64 or linux/arm64/v8",
     )

@@ -271,9 +271,7 @@ def _split_domain(text: str) -> tuple[str, str, int]:
     """
     first, slash, rest = text.partition("/")
     start = len(first) + 1
-    if not slash or not (
-        first == "localhost" or "." in first or ":" in first or _go_lower(first) != first
-    ):
+    if not slash or not (first == "localhost" or "." in first or ":" in first or _go_lower(first) != first):
         first, rest, start = docker_hub.DOMAIN, text, 0
     elif first == docker_hub.LEGACY_DOMAIN:
         first = docker_hub.DOMAIN
@@ -329,7 +327,7 @@ def _go_lower(text: str) -> str:
 
 def _shown(text: str) -> str:
     """`text` in one line that is safe to print, cut where it is very long."""
-    return ascii(text) if len(text) <= _MAX_SHOWN else f"{ascii(text[:_MAX_SHOWN])}…"
+    return ascii(text) if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]!a}…"
 
 
 _GO_ESCAPES: Final = {

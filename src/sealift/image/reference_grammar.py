@@ -40,15 +40,17 @@ _TAG_CHARACTERS = re.compile(r"[A-Za-z0-9_.-]*", re.ASCII)
 _DIGEST_SO_FAR = re.compile(rf"(?:{_ALGORITHM}(?:[-_+.]|:[0-9a-fA-F]*)?)?", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=://)", re.ASCII)
 
-HOST_RULE: Final = "a registry is a host of letters, digits, '.' and '-' inside, then ':' and a port if it has one"
+HOST_RULE: Final = (
+    "a registry is a host of letters, digits, '.' and '-' inside, then ':' and a port if it has one"
+)
 ADDRESS_RULE: Final = "an IPv6 address is hexadecimal digits and colons in brackets"
 PORT_RULE: Final = "a port is digits"
-PATH_RULE: Final = (
-    "a repository is lower-case letters and digits, with one of '.', '_', '__' or '-' inside, in parts joined by '/'"
-)
+PATH_RULE: Final = "a repository is lower-case letters and digits, with one of '.', '_', '__' or '-' inside, in parts joined by '/'"
 TAG_RULE: Final = "a tag is letters, digits, '_', '.' and '-', and begins with none of the last two"
 TAG_LENGTH_RULE: Final = f"a tag has at most {MAX_TAG_LENGTH} characters"
-DIGEST_RULE: Final = "a digest is an algorithm, ':' and at least 32 hexadecimal digits, and nothing follows it"
+DIGEST_RULE: Final = (
+    "a digest is an algorithm, ':' and at least 32 hexadecimal digits, and nothing follows it"
+)
 SPACE_RULE: Final = "an image name has no white space, not even at its ends"
 SCHEME_RULE: Final = "an image name has no scheme such as https:// in front"
 
