@@ -82,7 +82,7 @@ class Query:
         """The SQL and the values of those parameters that the statement itself holds."""
         made = self._statement.compile(dialect=_DIALECT, column_keys=self._columns)
         assert isinstance(made, SQLCompiler)  # noqa: S101 - a statement is never DDL, which compiles to another
-        held = {name: bound.value for name, bound in made.binds.items() if not bound.required}
+        held = {name: bound.value for bound, name in made.bind_names.items() if not bound.required}
         return str(made), held
 
     def on(self, connection: sqlite3.Connection, parameters: dict[str, Any]) -> sqlite3.Cursor:

@@ -143,6 +143,12 @@ repository = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
     CheckConstraint("visibility IN ('private', 'public')", name="visibility"),
+    Index(
+        "ix_repository_public",
+        "name",
+        sqlite_where=text("visibility = 'public'"),
+        postgresql_where=text("visibility = 'public'"),
+    ),
     sqlite_autoincrement=True,
 )
 """A name under which manifests and blobs are kept, such as ``apps/internal-app``.

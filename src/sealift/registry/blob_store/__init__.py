@@ -1,0 +1,1 @@
+"""Bytes under their digest, and blobs on their way in."""

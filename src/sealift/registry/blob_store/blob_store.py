@@ -1,0 +1,167 @@
+"""What every blob store does: keep bytes under their digest and give them back unchanged.
+
+The catalog says who may have which blob; a store knows nothing of repositories.
+Every implementation passes tests/contracts/blob_store.py.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar, Protocol
+
+from sealift.errors import SealiftError
+from sealift.image.digest import Digest
+from sealift.registry.exchange import FileSlice
+
+
+class BlobDamaged(SealiftError):
+    """The store does not hold what it should: the object is missing, or not as long as it was.
+
+    Attributes:
+        digest: Which blob.
+        expected: Bytes it has by the catalog.
+        found: Bytes there are, or None where there is nothing.
+    """
+
+    exit_status: ClassVar[int] = 7
+
+    def __init__(self, digest: Digest, *, expected: int, found: int | None) -> None:
+        there = "is missing" if found is None else f"has {found} bytes"
+        super().__init__(
+            f"the stored blob {digest} {there}, and it should have {expected} bytes",
+            hint="push an image that holds it again: that puts it right",
+        )
+        self.digest = digest
+        self.expected = expected
+        self.found = found
+
+
+class StorageRefused(SealiftError):
+    """The store could not take bytes: it is full, read-only or failing. Nothing was half-stored.
+
+    Attributes:
+        is_full: Whether there is no room, so that room would mend it.
+    """
+
+    exit_status: ClassVar[int] = 7
+
+    def __init__(self, why: str, *, is_full: bool) -> None:
+        super().__init__(
+            "the registry's storage is full" if is_full else "the registry's storage refused a write",
+            why=why,
+            hint="free space where the data directory is" if is_full else "look at the data directory's disk",
+        )
+        self.is_full = is_full
+
+
+class UploadBusy(SealiftError):
+    """Another request, in this process or another, holds the upload right now."""
+
+
+class UploadMissing(SealiftError):
+    """There is no such upload: it was finished, cancelled, or never begun."""
+
+
+class UploadTooLarge(SealiftError):
+    """More bytes came than one blob may have. None beyond the limit was kept."""
+
+
+class StagedBlob(Protocol):
+    """A blob on its way in, held by one request at a time (`BlobStore.hold_upload`)."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that have arrived and are kept."""
+
+    async def append(self, content: AsyncIterator[bytes], *, most: int, algorithm: str = "sha256") -> int:
+        """Add `content` to the end and return the new size.
+
+        Where `content` fails in the middle, what had come is kept, and its
+        exception passes through. What is kept and what is hashed agree always.
+
+        Args:
+            content: The bytes.
+            most: The size that the whole may have afterwards.
+            algorithm: What the digest will be of, if that is known: then the
+                bytes need not be read again for it.
+
+        Raises:
+            UploadTooLarge: `content` goes beyond `most`; what fits was kept.
+            StorageRefused: The disk would not take it.
+        """
+
+    async def cut(self, size: int) -> None:
+        """Forget all bytes from `size` on."""
+
+    async def commit(self, expected: Digest) -> int:
+        """Put the blob under its digest, on the disk to stay, and return its size. The upload is gone then.
+
+        Raises:
+            DigestMismatch: The bytes have another digest. Nothing was stored,
+                and the upload is still there.
+            StorageRefused: The disk would not take it. The upload is still
+                there, unless it was the sync that failed: then it has ended.
+        """
+
+    async def discard(self) -> None:
+        """Forget the upload and its bytes."""
+
+
+class BlobStore(Protocol):
+    """Keeps bytes under their digest, and gives them back unchanged."""
+
+    async def size_of(self, digest: Digest) -> int | None:
+        """The size in bytes, or None where the store does not have the blob."""
+
+    def content(
+        self, digest: Digest, *, size: int, start: int = 0, stop: int | None = None
+    ) -> FileSlice | AsyncIterator[bytes]:
+        """The bytes from `start` up to, not including, `stop`, in the form that travels fastest.
+
+        Args:
+            digest: Which blob.
+            size: What the catalog says of its size.
+            start: The first byte.
+            stop: The byte after the last; None is the end.
+
+        Raises:
+            BlobDamaged: What is stored is missing or not `size` bytes long.
+        """
+
+    def read(self, digest: Digest, *, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to, not including, `stop`.
+
+        Raises:
+            BlobDamaged: There is no such blob, or it ends before `stop`.
+        """
+
+    async def write(self, content: AsyncIterator[bytes], *, expected: Digest) -> int:
+        """Store `content` whole or not at all, and return its size in bytes.
+
+        Raises:
+            DigestMismatch: The content has another digest; nothing was stored.
+            StorageRefused: The disk would not take it; nothing was stored.
+        """
+
+    async def delete(self, digest: Digest) -> None:
+        """Forget a blob. It is no error if it is not there."""
+
+    async def begin_upload(self, upload_id: str) -> None:
+        """Make an empty upload under a new id of ``[0-9a-f-]``."""
+
+    async def upload_size(self, upload_id: str) -> int | None:
+        """Bytes that have arrived, or None where there is no such upload."""
+
+    def hold_upload(self, upload_id: str) -> AbstractAsyncContextManager[StagedBlob]:
+        """Have an upload to oneself, across all processes, until the context ends.
+
+        Raises:
+            UploadBusy: Another request has it.
+            UploadMissing: There is no such upload.
+        """
+
+    async def sweep_uploads(self, *, keep: Collection[str], older_than_seconds: float) -> tuple[str, ...]:
+        """Remove uploads that nobody holds, that are not in `keep` and were not touched for so long.
+
+        Returns:
+            The ids of those that went.
+        """
