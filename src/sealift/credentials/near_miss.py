@@ -26,8 +26,8 @@ _HUB_HOSTS: Final = docker_hub.HOSTS | {
 _MAX_TYPO: Final = 2
 """Letters by which two hosts may differ and still be taken for one another."""
 
-_MIN_TYPO_LENGTH: Final = 6
-"""Characters of a host below which a letter or two is no typing error."""
+_MIN_TYPO_LENGTH: Final = 8
+"""Characters of a host below which a letter or two is no typing error: gcr.io is not ghcr.io."""
 
 
 @dataclass(frozen=True, slots=True)
