@@ -1,0 +1,116 @@
+"""The audit trail: who did what and whether it was allowed, written a little later and in batches.
+
+A denial costs its author nothing, so it must not cost the registry a disk write
+each: rows wait in memory, half a second at most, and go to the catalog
+together. There is room for a bounded number; past it they are counted, and the
+count is written in their place.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final, Literal
+
+from sqlalchemy import insert
+
+from sealift.registry.catalog.database import Catalog, CatalogFailed, Query, Transaction
+from sealift.registry.catalog.schema import audit
+from sealift.registry.exchange import Principal
+
+log = logging.getLogger(__name__)
+
+WRITE_AFTER_SECONDS: Final = 0.5
+"""How long a row may wait. A kill loses at most so much."""
+
+MOST_WAITING: Final = 10_000
+"""Rows in memory. An attacker who makes more is counted, not listed."""
+
+MAX_FIELD_CHARACTERS: Final = 512
+
+Outcome = Literal["allowed", "denied"]
+
+_INSERT = Query(
+    insert(audit),
+    columns=("at", "principal_id", "principal", "action", "repository", "outcome", "detail"),
+)
+
+_Fields = dict[str, int | str | None]
+
+
+class AuditTrail:
+    """Where denials and changes are written down. One per process."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._waiting: deque[_Fields] = deque()
+        self._dropped = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def denied(self, who: str, action: str, where: str, why: str) -> None:
+        """Somebody was refused. `who` is what they said they are; it proves nothing."""
+        self._add(who, action, where, outcome="denied", detail=why)
+
+    def changed(self, principal: Principal, action: str, where: str, detail: str = "") -> None:
+        """Somebody changed who may do what."""
+        self._add(principal.name, action, where, outcome="allowed", detail=detail, principal_id=principal.id)
+
+    async def flush(self) -> None:
+        """Write what waits now."""
+        rows = list(self._waiting)
+        self._waiting.clear()
+        if self._dropped:
+            lost = f"{self._dropped} more were not written"
+            rows.append(self._row("", "audit", "", outcome="denied", detail=lost, principal_id=None))
+            self._dropped = 0
+        if not rows:
+            return
+
+        def write(transaction: Transaction) -> None:
+            for row in rows:
+                transaction.run(_INSERT, **row)
+
+        try:
+            await self._catalog.write(write, durable=False)
+        except CatalogFailed:
+            log.exception("%d audit rows could not be written", len(rows))
+
+    def _add(
+        self,
+        who: str,
+        action: str,
+        where: str,
+        *,
+        outcome: Outcome,
+        detail: str,
+        principal_id: int | None = None,
+    ) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._dropped += 1
+            return
+        row = self._row(who, action, where, outcome=outcome, detail=detail, principal_id=principal_id)
+        self._waiting.append(row)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._flush_later())
+
+    def _row(
+        self, who: str, action: str, where: str, *, outcome: Outcome, detail: str, principal_id: int | None
+    ) -> _Fields:
+        return {
+            "at": self._catalog.now(),
+            "principal_id": principal_id,
+            "principal": _printable(who),
+            "action": action,
+            "repository": _printable(where) or None,
+            "outcome": outcome,
+            "detail": _printable(detail),
+        }
+
+    async def _flush_later(self) -> None:
+        await asyncio.sleep(WRITE_AFTER_SECONDS)
+        await self.flush()
+
+
+def _printable(text: str) -> str:
+    """Text of a stranger, short, and without anything that a terminal would obey."""
+    short = text[:MAX_FIELD_CHARACTERS]
+    return "".join(character if character.isprintable() else "�" for character in short)
