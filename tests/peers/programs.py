@@ -18,6 +18,7 @@ DEBIAN_PACKAGES = {
     "docker": "docker.io",
     "dockerd": "docker.io",
     "containerd": "containerd",
+    "ctr": "containerd",
     "runc": "runc",
     "podman": "podman",
     "buildah": "buildah",

@@ -1,0 +1,245 @@
+"""Where real programs run: on this machine as it is, or in an enclosure of their own.
+
+An enclosure has its own processes, its own mounts and, where asked, its own
+network. Inside, ``/etc`` is the machine's with our changes laid over it, and
+``/run`` is empty: what a test writes to ``/etc/docker/certs.d`` is seen by the
+programs of that enclosure and by nobody else, and no daemon of the machine is
+found by mistake. When the enclosure ends, or when the process that made it is
+killed, the kernel ends every process in it and takes its mounts and its
+network away: nothing can be left behind.
+"""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from tests.peers.programs import require_program, require_root, search_path
+
+SECONDS_TO_START = 30.0
+"""For a daemon, on a machine that is busy with other tests. All of them need less than one."""
+
+SECONDS_TO_RUN = 120.0
+"""For a client. The longest, a layer of 64 MiB, takes about four."""
+
+
+class NotReady(Exception):
+    """A daemon did not come up. The message ends with the last lines of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a program ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The last line on standard error: what a user reads when it fails."""
+        lines = self.err.strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def checked(self) -> Self:
+        """This outcome, if it is a success.
+
+        Raises:
+            AssertionError: It is none; the message holds all that was printed.
+        """
+        assert self.status == 0, f"status {self.status}\nstdout: {self.out}\nstderr: {self.err}"
+        return self
+
+
+@dataclass(slots=True)
+class Ground:
+    """This machine as it is. Programs see its files and its network."""
+
+    scratch: Path
+    """A directory with a short path (a socket's may have 107 characters), gone when the ground is."""
+
+    _daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def wrapped(self, argv: Sequence[str]) -> list[str]:
+        """The command line that runs `argv` here."""
+        return list(argv)
+
+    def run(
+        self,
+        *argv: str,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        seconds: float = SECONDS_TO_RUN,
+    ) -> Outcome:
+        """Run a program to its end. Its environment is `env`, a PATH and an empty HOME, and nothing else."""
+        done = subprocess.run(
+            self.wrapped(argv),
+            env=self._environment(env),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def start(
+        self, *argv: str, ready: Callable[[], bool], env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a daemon and wait until `ready` says so.
+
+        Raises:
+            NotReady: It ended, or took too long.
+        """
+        log = self.scratch / f"{Path(argv[0]).name}-{len(self._daemons)}.log"
+        with log.open("wb") as output:
+            daemon = subprocess.Popen(
+                self.wrapped(argv),
+                env=self._environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self._daemons.append(daemon)
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not ready():
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                raise NotReady(f"{argv[0]} is not ready, status {daemon.poll()}:\n{log.read_text()[-4000:]}")
+            time.sleep(0.02)  # another program's start has no event to wait for
+        return daemon
+
+    def close(self) -> None:
+        """End what was started here, last first, and remove the scratch directory."""
+        for daemon in reversed(self._daemons):
+            daemon.terminate()
+            try:
+                daemon.wait(10)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+        shutil.rmtree(self.scratch)
+
+    def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
+        home = self.scratch / "home"
+        home.mkdir(exist_ok=True)
+        return {"PATH": search_path(), "HOME": str(home), "LANG": "C.UTF-8", **(env or {})}
+
+
+@dataclass(slots=True)
+class Enclosure(Ground):
+    """Namespaces of our own, held open by one process."""
+
+    own_network: bool = False
+    address: str = ""
+    """With a network of its own: an address in it that is not loopback."""
+
+    _holder: subprocess.Popen[bytes] | None = None
+    _inside: int = 0
+
+    def open(self) -> None:
+        """Make the namespaces and furnish them."""
+        namespaces = [
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ]
+        if self.own_network:
+            namespaces.append("--net")
+        # The holder reads from us: it ends when we do, whatever ends us, and with it all that is inside.
+        self._holder = subprocess.Popen(
+            [require_program("unshare"), *namespaces, "sh", "-c", "echo && exec cat >/dev/null"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        self._holder.stdout.readline()
+        pid = self._holder.pid
+        self._inside = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        over = self.scratch / "over-etc"
+        over.mkdir()
+        self.sh(
+            f"mount -t tmpfs tmpfs {over} && mkdir {over}/upper {over}/work"
+            f" && mount -t overlay -o lowerdir=/etc,upperdir={over}/upper,workdir={over}/work overlay /etc"
+            " && mount -t tmpfs -o mode=755 tmpfs /run"
+        )
+        if self.own_network:
+            self.address = "10.77.0.1"
+            # A pair of interfaces, both ends here: a packet to the address stays in this network.
+            self.sh(
+                "ip link set lo up && ip link add sealift0 type veth peer name sealift1"
+                " && ip link set sealift0 up && ip link set sealift1 up"
+                f" && ip address add {self.address}/24 dev sealift0"
+            )
+
+    def wrapped(self, argv: Sequence[str]) -> list[str]:
+        """The command line that runs `argv` inside."""
+        network = ["--net"] if self.own_network else []
+        return [
+            require_program("nsenter"),
+            "--target",
+            str(self._inside),
+            "--mount",
+            "--pid",
+            *network,
+            "--",
+            *argv,
+        ]
+
+    def sh(self, script: str) -> str:
+        """Run shell inside, and return what it printed."""
+        return self.run("sh", "-ec", script).checked().out
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file as the programs inside see it. Under ``/etc`` nobody else does."""
+        done = self.run("sh", "-ec", f'mkdir -p "$(dirname {path})" && cat > {path}', stdin=text)
+        done.checked()
+
+    def close(self) -> None:
+        """End everything inside. There is no asking: the first process goes, the kernel does the rest."""
+        if self._holder is not None:
+            self._holder.kill()  # --kill-child: the first process inside goes with it
+            self._holder.communicate()
+            _gone(self._inside)
+        for daemon in self._daemons:
+            daemon.wait(10)
+        shutil.rmtree(self.scratch)
+
+
+def _gone(pid: int) -> None:
+    """Wait until a process that is not our child has ended."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # not our child: there is nothing to wait on
+
+
+@contextmanager
+def this_machine() -> Iterator[Ground]:
+    """The machine as it is, for programs that need no rights."""
+    ground = Ground(Path(tempfile.mkdtemp(prefix="sealift-")))
+    try:
+        yield ground
+    finally:
+        ground.close()
+
+
+@contextmanager
+def enclosure(*, own_network: bool = False) -> Iterator[Enclosure]:
+    """An enclosure. Skips the test where only root may make one."""
+    require_root("run daemons in namespaces of their own")
+    for program in ("unshare", "nsenter", *(["ip"] if own_network else [])):
+        require_program(program)
+    made = Enclosure(Path(tempfile.mkdtemp(prefix="sealift-")), own_network=own_network)
+    try:
+        made.open()
+        yield made
+    finally:
+        made.close()
