@@ -1,0 +1,401 @@
+"""A registry as one user of it sees it: the verbs of the distribution protocol.
+
+Everything that has a digest is checked against it before it is called done;
+everything that a registry says has a limit. How a request gets there (scheme,
+token, redirect, retry) is `sealift.client.session`'s business.
+
+Spec: OCI distribution-spec v1.1.1, end-1 to end-11; R-OCI-*.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from enum import Enum
+from http import HTTPStatus
+from typing import Final
+
+from sealift.client.blob_download import BlobDownloads
+from sealift.client.blob_upload import BlobUploads, Content, Upload
+from sealift.client.errors import ContentMismatch, RegistryFailed, UnusableAnswer, UnusableManifest
+from sealift.client.keyring import Keyring
+from sealift.client.origin import Origin
+from sealift.client.session import Call, Host, Session, SessionOptions, repository_call
+from sealift.image.descriptor import Descriptor
+from sealift.image.digest import Digest, MalformedDigest
+from sealift.image.manifest import (
+    MANIFEST_TYPES,
+    MAX_MANIFEST_SIZE,
+    MalformedManifest,
+    Manifest,
+)
+from sealift.image.reference import ImageReference, Repository
+from sealift.protocol.endpoints import blob_path, catalog_path, manifest_path, tags_path
+from sealift.protocol.page import next_url
+from sealift.protocol.scope import CATALOG, repository_scope
+from sealift.transport.http import ConnectionBroken, Response, Transport
+from sealift.transport.redaction import printable
+
+ACCEPT: Final = ", ".join((*MANIFEST_TYPES, "*/*"))
+"""All four types by name, since distribution v3 looks for them literally (R-OCI-16)."""
+
+MAX_PAGE = 8 * 1024 * 1024
+"""Bytes of one page of tags or repositories."""
+
+MAX_PAGES = 100_000
+"""Pages of one list: a registry that links on for ever is not followed for ever."""
+
+PAGE_SIZE = 1000
+"""Names that we ask for at once. A registry may give fewer."""
+
+MAX_NAME = 1024
+"""Characters of a name in a list that we pass on."""
+
+UPLOAD_ATTEMPTS = 3
+"""How often a blob is sent from its beginning before we give up."""
+
+UNKNOWN_SIZE = -1
+"""Of a blob that is there, in an answer without a length."""
+
+
+class Delivery(Enum):
+    """How a blob came to be where it was wanted."""
+
+    EXISTED = "exists"
+    MOUNTED = "mounted"
+    SENT = "sent"
+    LEFT_OUT = "left out"
+
+
+class RegistryClient:
+    """Registries, as one user of them sees them.
+
+    One instance serves any number of registries and tasks. It holds tokens, in
+    memory only, and no other state.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        keyring: Keyring,
+        options: SessionOptions | None = None,
+        *,
+        session: Session | None = None,
+    ) -> None:
+        """`session` is for tests that bring a clock of their own."""
+        self._session = session if session is not None else Session(transport, keyring, options)
+        self._uploads = BlobUploads(self._session)
+        self._downloads = BlobDownloads(self._session, transport)
+
+    async def ping(self, registry: str) -> Host:
+        """Where `registry` is and how it challenges; no credential is sent (end-1).
+
+        Raises:
+            Unreachable: nothing there speaks HTTP.
+        """
+        return await self._session.settle(registry)
+
+    # -------------------------------------------------------------- manifests
+
+    async def resolve(self, reference: ImageReference) -> Descriptor:
+        """Find out what a reference points at now, without fetching it.
+
+        Spec: end-3, as HEAD. Falls back to GET where the registry does not do
+        HEAD, or its answer lacks digest, type or length (R-CRI-6).
+
+        Raises:
+            NotFound: no such repository or tag, or not for us: a private
+                registry may answer 404 for what we may not see.
+            Unauthenticated: every credential of the keyring was refused.
+            Denied: we are known, and may not.
+        """
+        fallback = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+        response = await self._session.send(
+            self._manifest_call(reference, "HEAD", "resolve", accepted=fallback)
+        )
+        await response.close()
+        described = _described(response, reference) if response.status == HTTPStatus.OK else None
+        if described is not None:
+            return described
+        # Also where HEAD was refused: its answer has no body, and GET's tells why (R-OCI-4).
+        manifest = await self._fetch_manifest(reference, "resolve")
+        return Descriptor(manifest.media_type, reference.digest or manifest.digest, len(manifest.body))
+
+    async def fetch_manifest(self, reference: ImageReference) -> Manifest:
+        """Fetch a manifest or index (end-3), and check it.
+
+        By digest the bytes are checked against it; by tag against what the
+        registry itself says their digest is, where it says so.
+
+        Raises:
+            ContentMismatch: the bytes are not what digest or header says.
+            UnusableManifest: they are no manifest that we can read.
+            NotFound, Unauthenticated, Denied: as for `resolve`.
+        """
+        return await self._fetch_manifest(reference, "pull")
+
+    async def _fetch_manifest(self, reference: ImageReference, verb: str) -> Manifest:
+        response = await self._session.send(self._manifest_call(reference, "GET", verb))
+        doing = f"{verb} {reference}"
+        try:
+            body = await response.read(MAX_MANIFEST_SIZE)
+        except ValueError:
+            raise UnusableManifest(
+                f"cannot {doing}", why=f"its manifest is longer than {MAX_MANIFEST_SIZE} bytes"
+            ) from None
+        claimed = _header_digest(response)
+        for expected in (reference.digest, claimed if reference.digest is None else None):
+            if expected is not None and Digest.of(body, expected.algorithm) != expected:
+                raise ContentMismatch(
+                    f"cannot {doing}: its manifest is not what its digest says",
+                    why=f"expected {expected}, and got {Digest.of(body, expected.algorithm)}",
+                    hint="try again; if it stays so, the copy in the registry is damaged or was replaced",
+                )
+        try:
+            return Manifest.parse(body, response.headers.get("content-type"))
+        except MalformedManifest as error:
+            raise UnusableManifest(
+                f"cannot {doing}", why=f"what the registry sent is no manifest: {error.why}", hint=error.hint
+            ) from None
+
+    def _manifest_call(
+        self,
+        reference: ImageReference,
+        method: str,
+        verb: str,
+        *,
+        accepted: frozenset[int] = frozenset(),
+    ) -> Call:
+        repository = reference.repository
+        return repository_call(
+            repository,
+            method,
+            manifest_path(repository.dial_path, reference.selector),
+            doing=f"{verb} {reference}",
+            scopes=(repository_scope(repository.dial_path, "pull"),),
+            headers={"Accept": ACCEPT},
+            accepted=accepted,
+        )
+
+    async def push_manifest(self, reference: ImageReference, manifest: Manifest) -> Descriptor:
+        """Put a manifest under the reference's tag, or under its digest where it has no tag (end-7).
+
+        Raises:
+            ContentMismatch: the registry stored it under another digest.
+            RegistryRefused: it did not take it: a blob is missing, or it is invalid there.
+        """
+        repository = reference.repository
+        target = reference.tag or str(reference.digest or manifest.digest)
+        doing = f"push {repository}{'@' if ':' in target else ':'}{target}"
+        response = await self._session.send(
+            repository_call(
+                repository,
+                "PUT",
+                manifest_path(repository.dial_path, target),
+                doing=doing,
+                scopes=(repository_scope(repository.dial_path, "pull", "push"),),
+                headers={"Content-Type": manifest.media_type},
+                body=manifest.body,
+            )
+        )
+        await response.close()
+        claimed = _header_digest(response)
+        if claimed is not None and claimed != Digest.of(manifest.body, claimed.algorithm):
+            raise ContentMismatch(
+                f"cannot {doing}: the registry stored something else",
+                why=f"it says {claimed}, and the manifest's digest is {manifest.digest}",
+            )
+        return Descriptor(manifest.media_type, manifest.digest, len(manifest.body))
+
+    async def delete_manifest(self, reference: ImageReference) -> None:
+        """Delete a tag, or by digest a manifest with all its tags (end-9).
+
+        Raises:
+            Unsupported: the registry does not delete, or not by tag.
+            NotFound: there is no such tag or manifest.
+        """
+        repository = reference.repository
+        response = await self._session.send(
+            repository_call(
+                repository,
+                "DELETE",
+                manifest_path(repository.dial_path, reference.selector),
+                doing=f"delete {reference}",
+                scopes=(repository_scope(repository.dial_path, "delete", "pull"),),
+            )
+        )
+        await response.close()
+
+    # ------------------------------------------------------------------ lists
+
+    async def tags(self, repository: Repository) -> AsyncIterator[str]:
+        """Every tag of a repository, page by page, in the registry's order (end-8).
+
+        Raises:
+            NotFound: no such repository, or not for us.
+        """
+        call = repository_call(
+            repository,
+            "GET",
+            tags_path(repository.dial_path, n=PAGE_SIZE),
+            doing=f"list the tags of {repository}",
+            scopes=(repository_scope(repository.dial_path, "pull"),),
+        )
+        async for name in self._pages(call, "tags"):
+            yield name
+
+    async def repositories(self, registry: str) -> AsyncIterator[str]:
+        """Every repository of a registry that lists them, as far as we may see them."""
+        call = Call(
+            registry=registry,
+            path="",
+            method="GET",
+            target=catalog_path(n=PAGE_SIZE),
+            doing=f"list the repositories of {registry}",
+            scopes=(CATALOG,),
+        )
+        async for name in self._pages(call, "repositories"):
+            yield name
+
+    async def _pages(self, call: Call, key: str) -> AsyncIterator[str]:
+        """The names of all pages. A link in circles or to another host ends it with an error."""
+        seen: set[str] = set()
+        home = (await self._session.settle(call.registry)).origin
+        while True:
+            response = await self._session.send(call)
+            for name in await _names(response, key, call.doing):
+                yield name
+            link = next_url(response.headers.get("link"), response.url)
+            if link is None:
+                return
+            try:
+                leaves = Origin.of(link) != home
+            except ValueError:
+                leaves = True
+            if leaves or link in seen or len(seen) >= MAX_PAGES:
+                raise UnusableAnswer(
+                    f"cannot {call.doing} any further",
+                    why="the link to the next page leads to another host or in circles",
+                )
+            seen.add(link)
+            call = replace(call, target=link)
+
+    # ------------------------------------------------------------------ blobs
+
+    async def blob_size(self, repository: Repository, digest: Digest, *, pushing: bool = False) -> int | None:
+        """The size of a blob by HEAD (end-2). None: not there. `UNKNOWN_SIZE`: the registry does not say.
+
+        Args:
+            repository: Where to look.
+            digest: Of the blob.
+            pushing: Ask with the rights of a push, so that one token serves the whole of it.
+        """
+        path = repository.dial_path
+        scope = repository_scope(path, "pull", "push") if pushing else repository_scope(path, "pull")
+        response = await self._session.send(
+            repository_call(
+                repository,
+                "HEAD",
+                blob_path(path, digest),
+                doing=f"look for {digest} in {repository}",
+                scopes=(scope,),
+                accepted=frozenset({HTTPStatus.NOT_FOUND}),
+            )
+        )
+        await response.close()
+        if response.status == HTTPStatus.NOT_FOUND:
+            return None
+        length = response.headers.get("content-length", "")
+        return int(length[:18]) if length.isascii() and length.isdigit() else UNKNOWN_SIZE
+
+    def fetch_blob(self, repository: Repository, blob: Descriptor) -> AsyncIterator[bytes]:
+        """Stream a blob (end-2), checking size and digest as it passes.
+
+        Where the connection breaks it goes on from there. The digest can only
+        be known at the end: do not trust what was yielded before the iteration
+        has finished without `ContentMismatch`.
+
+        Raises:
+            ContentMismatch: the bytes are not what the descriptor says.
+            NotFound: the registry does not have it.
+        """
+        return self._downloads.fetch(repository, blob)
+
+    async def push_blob(
+        self,
+        repository: Repository,
+        blob: Descriptor,
+        content: Content,
+        *,
+        mount_from: Repository | None = None,
+    ) -> Delivery:
+        """Have a blob in a repository: found there, mounted from another one, or sent.
+
+        Args:
+            repository: Where it is wanted.
+            blob: Its digest and size.
+            content: Makes its bytes. Called again where a connection broke and the upload starts over.
+            mount_from: A repository of the same registry that has the blob.
+
+        Raises:
+            Denied, Unauthenticated: we may not push there.
+            ContentRefused: the registry did not receive what the digest says.
+        """
+        size = await self.blob_size(repository, blob.digest, pushing=True)
+        if size in {blob.size, UNKNOWN_SIZE}:
+            return Delivery.EXISTED
+        upload: Upload | None = None
+        if (
+            mount_from is not None
+            and mount_from.dial_host == repository.dial_host
+            and mount_from != repository
+        ):
+            upload = await self._uploads.mount(repository, blob.digest, mount_from)
+            if upload is None:
+                return Delivery.MOUNTED
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                upload = upload if upload is not None else await self._uploads.start(repository, blob.digest)
+                await self._uploads.send(upload, blob, content)
+            except (ConnectionBroken, RegistryFailed):
+                if attempt >= UPLOAD_ATTEMPTS:
+                    raise
+            else:
+                return Delivery.SENT
+            upload = None
+            await self._session.pause(attempt)
+
+
+def _described(response: Response, reference: ImageReference) -> Descriptor | None:
+    """The descriptor in the headers of a HEAD; None where something is missing there."""
+    digest = reference.digest if reference.digest is not None else _header_digest(response)
+    length = response.headers.get("content-length", "")
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if digest is None or media_type not in MANIFEST_TYPES or not (length.isascii() and length.isdigit()):
+        return None
+    return Descriptor(media_type, digest, int(length[:18])) if int(length[:18]) else None
+
+
+def _header_digest(response: Response) -> Digest | None:
+    """What the registry says the digest is. Text that is no digest counts as nothing said (R-OCI-3)."""
+    try:
+        return Digest.parse(response.headers.get("docker-content-digest", ""))
+    except MalformedDigest:
+        return None
+
+
+async def _names(response: Response, key: str, doing: str) -> list[str]:
+    """The names of one page. ``null`` is an empty list (R-OCI-22)."""
+    try:
+        document = json.loads(await response.read(MAX_PAGE))
+    except (ValueError, RecursionError):
+        document = None
+    names = document.get(key) if isinstance(document, dict) else document
+    if isinstance(document, dict) and names is None:
+        return []
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and len(name) <= MAX_NAME for name in names
+    ):
+        raise UnusableAnswer(f"cannot {doing}", why=f"the registry's answer is no list of {key}")
+    return [printable(name, MAX_NAME) for name in names]

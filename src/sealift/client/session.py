@@ -1,0 +1,521 @@
+"""One request to a registry, the way that registry wants it: scheme, credential, redirects, patience.
+
+`Session.send` is the one door through which the verbs of `RegistryClient`
+leave. What is decided here, and in which order:
+
+1. The scheme is settled first, by ``GET /v2/`` without any credential. https
+   is tried; plain http only where the other end does not speak TLS *and* it
+   is loopback or the user said so; never after a certificate error or a
+   timeout.
+2. That ping's challenge says how to authenticate; a challenge of the request
+   itself goes before it.
+3. Each credential of the keyring in turn until one is not answered with 401.
+4. Redirects are followed by hand: the Authorization header stays with the
+   origin it was made for.
+5. What may pass is tried again, see `sealift.client.retry`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from time import monotonic
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+from sealift import __version__
+from sealift.client.errors import RegistryRefused, UnusableAnswer, refusal_of
+from sealift.client.keyring import Keyring
+from sealift.client.origin import Origin
+from sealift.client.retry import Outcome, RetryPolicy, retry_after_seconds, wait_before_retry
+from sealift.client.token_auth import (
+    RENEWAL_MARGIN_SECONDS,
+    Grant,
+    TokenReply,
+    basic_grant,
+    choose_challenge,
+    token_flow,
+)
+from sealift.credentials.credential import Credential
+from sealift.image import docker_hub
+from sealift.image.reference import Repository
+from sealift.protocol.challenge import Challenge
+from sealift.protocol.error_codes import read_errors
+from sealift.protocol.scope import Scope, parse_scopes
+from sealift.transport.http import (
+    MAX_ERROR_BODY,
+    ConnectionRefused,
+    NotTls,
+    Request,
+    Response,
+    Transport,
+    Unreachable,
+)
+from sealift.transport.redaction import printable
+
+USER_AGENT = f"sealift/{__version__}"
+
+MAX_REDIRECTS = 10
+MAX_TOKEN_ANSWER = 1024 * 1024
+"""Bytes of a token server's answer. Tokens with many scopes are long, and not that long."""
+
+MAX_TOKENS = 1024
+"""Tokens that are remembered. A copy of a whole registry passes through many repositories."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEPS_METHOD = frozenset({307, 308})
+
+Body = bytes | Callable[[], AsyncIterator[bytes]] | None
+"""A request's body. A stream is given as what makes it, since it may have to be sent again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """How this session behaves, whatever registry it talks to."""
+
+    plain_http: bool = False
+    """Whether registries beyond this machine may be asked without TLS, where they do not speak it."""
+
+    trusted_realms: frozenset[str] = frozenset()
+    """Hosts that may issue tokens for registries of another domain."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One thing wanted of a registry."""
+
+    registry: str
+    """As it stands in a reference."""
+
+    path: str
+    """Of the repository, for the keyring; empty for the registry itself."""
+
+    method: str
+    target: str
+    """A path from ``/v2/`` on, or an absolute URL that the registry gave us."""
+
+    doing: str
+    """For "cannot …"."""
+
+    scopes: tuple[Scope, ...] = ()
+    """What a token has to cover."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body = None
+    content_length: int | None = None
+    accepted: frozenset[int] = frozenset()
+    """Statuses from 400 on that are an answer here, and no error."""
+
+    once: bool = False
+    """Not to be repeated after a failure: whoever asks knows better how to go on."""
+
+
+class Host(NamedTuple):
+    """What the ping told about a registry."""
+
+    origin: Origin
+    status: int
+    challenge: Challenge | None
+    headers: Mapping[str, str]
+
+
+class _Token(NamedTuple):
+    grant: Grant
+    expires: float | None
+    """On the monotonic clock; None where it does not end."""
+
+
+class _TokenKey(NamedTuple):
+    origin: Origin
+    challenge: str
+    scopes: tuple[str, ...]
+    credential: Credential | None
+
+
+class Session:
+    """Sends requests to registries. One instance serves any number of them, and of tasks.
+
+    Tokens are held in memory only, by host, scopes and credential.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        keyring: Keyring,
+        options: SessionOptions | None = None,
+        *,
+        clock: Callable[[], float] = monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._transport = transport
+        self._keyring = keyring
+        self._options = options if options is not None else SessionOptions()
+        self._clock = clock
+        self._now = now
+        self._sleep = sleep
+        self._hosts: dict[str, Host] = {}
+        self._tokens: dict[_TokenKey, _Token] = {}
+        self._locks: dict[object, asyncio.Lock] = {}
+        self._credentials: dict[tuple[str, str], tuple[Credential, ...]] = {}
+
+    # ------------------------------------------------------------ the scheme
+
+    async def settle(self, registry: str) -> Host:
+        """Which scheme this registry speaks, and what it challenges with. Asked once and remembered.
+
+        Raises:
+            Unreachable: it answers on no scheme that may be tried.
+        """
+        async with self._lock(("settle", registry)):
+            host = self._hosts.get(registry)
+            if host is None:
+                host = self._hosts[registry] = await self._settle(registry)
+            return host
+
+    async def _settle(self, registry: str) -> Host:
+        authority = docker_hub.dial_host(registry)
+        secure = Origin.of(f"https://{authority}")
+        try:
+            return await self._ping(secure)
+        except (NotTls, ConnectionRefused) as failure:
+            # Without a port, plain http is another port than https: 443 refusing says nothing about 80.
+            other_port = isinstance(failure, ConnectionRefused)
+            if other_port and ":" in authority.rpartition("]")[2]:
+                raise
+            if not (secure.is_loopback or self._options.plain_http):
+                raise
+            return await self._ping(Origin.of(f"http://{authority}"))
+
+    async def _ping(self, origin: Origin) -> Host:
+        """Any answer of HTTP settles the scheme: registries differ in what they say to ``/v2/``."""
+        request = Request(method="GET", url=f"{origin}/v2/", headers={"User-Agent": USER_AGENT})
+        response = await self._patiently(partial(_same, request))
+        await response.close()
+        challenge = (
+            choose_challenge(response.challenges) if response.status == HTTPStatus.UNAUTHORIZED else None
+        )
+        return Host(origin, response.status, challenge, response.headers)
+
+    # ------------------------------------------------------------- one call
+
+    async def send(self, call: Call) -> Response:
+        """Send `call`, and whatever has to be sent before it.
+
+        Raises:
+            Unreachable: no answer.
+            RegistryRefused: an answer from 400 on that is not among those accepted.
+            UnusableAnswer: redirects without end or to nowhere.
+        """
+        host = await self.settle(call.registry)
+        credentials: Sequence[Credential | None] = await self._credentials_for(call.registry, call.path)
+        refusal: RegistryRefused | None = None
+        for credential in credentials or (None,):
+            response, grant = await self._send_as(call, host, credential)
+            if response.status < HTTPStatus.BAD_REQUEST or response.status in call.accepted:
+                return response
+            now = await self._refused(call, response, grant)
+            # 403 is final for its credential (R-OCI-30), and says more than another one's 401.
+            refusal = now if refusal is None or now.http_status != HTTPStatus.UNAUTHORIZED else refusal
+            if response.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                break
+        if refusal is None:  # pragma: no cover  the loop runs at least once
+            raise AssertionError("no credential was tried")
+        raise refusal
+
+    async def _send_as(
+        self, call: Call, host: Host, credential: Credential | None
+    ) -> tuple[Response, Grant | None]:
+        """Send as one identity. A 401 leads to one more try, where its challenge asks for something new."""
+        challenge, scopes = host.challenge, call.scopes
+        grant, fresh = None, True
+        if challenge is not None:
+            fresh = _token_key(host, challenge, scopes, credential) not in self._tokens
+            grant = await self._authorise(host, challenge, scopes, credential)
+        response = await self._follow(call, host, grant)
+        asked = choose_challenge(response.challenges) if response.status == HTTPStatus.UNAUTHORIZED else None
+        if asked is None:  # also a 401 without a usable challenge: no loop (R-OCI-30)
+            return response, grant
+        wider = tuple(dict.fromkeys((*scopes, *parse_scopes(asked.parameters.get("scope", "")))))
+        if asked.scheme == "basic":
+            if grant is not None or credential is None or basic_grant(credential) is None:
+                return response, grant
+        elif grant is not None and grant.scheme == "Bearer":
+            if fresh and set(wider) == set(scopes):
+                return response, grant
+            # It may have been revoked, have ended early, or been for less than this endpoint wants.
+            self._forget(host, asked, wider, credential)
+            self._forget(host, challenge, scopes, credential)
+        await response.close()
+        grant = await self._authorise(host, asked, wider, credential)
+        return await self._follow(call, host, grant), grant
+
+    async def _credentials_for(self, registry: str, path: str) -> tuple[Credential, ...]:
+        key = (registry, path)
+        async with self._lock(("keyring", key)):
+            if key not in self._credentials:
+                self._credentials[key] = tuple(await self._keyring.credentials_for(registry, path))
+            return self._credentials[key]
+
+    async def _refused(self, call: Call, response: Response, grant: Grant | None) -> RegistryRefused:
+        try:
+            body = await response.read_start(MAX_ERROR_BODY)
+        except Unreachable:
+            body = b""  # the status has come, and says enough
+        return refusal_of(
+            call.doing,
+            method=call.method,
+            url=response.url,
+            http_status=response.status,
+            errors=read_errors(body),
+            credentialed=grant is not None and grant.with_credential,
+            granted=grant is not None and grant.scheme == "Bearer",
+            retry_after_seconds=retry_after_seconds(response.headers.get("retry-after"), now=self._now()),
+            registry=call.registry,
+        )
+
+    # ---------------------------------------------------------------- tokens
+
+    async def authorise(
+        self,
+        host: Host,
+        scopes: tuple[Scope, ...],
+        credential: Credential | None,
+        *,
+        offline: bool = False,
+    ) -> Grant | None:
+        """What `credential` gets for `scopes`. None where the registry asks for nothing, or it is no use."""
+        if host.challenge is None:
+            return None
+        if offline and host.challenge.scheme == "bearer":
+            return await self._request_token(host, host.challenge, scopes, credential, offline=True)
+        return await self._authorise(host, host.challenge, scopes, credential)
+
+    async def _authorise(
+        self, host: Host, challenge: Challenge, scopes: tuple[Scope, ...], credential: Credential | None
+    ) -> Grant | None:
+        if challenge.scheme == "basic":
+            return basic_grant(credential) if credential is not None else None
+        key = _token_key(host, challenge, scopes, credential)
+        async with self._lock(key):
+            token = self._tokens.get(key)
+            if token is None or (
+                token.expires is not None and token.expires - RENEWAL_MARGIN_SECONDS <= self._clock()
+            ):
+                grant = await self._request_token(host, challenge, scopes, credential, offline=False)
+                lifetime = grant.lifetime_seconds
+                token = _Token(grant, None if lifetime is None else self._clock() + lifetime)
+                while len(self._tokens) >= MAX_TOKENS:
+                    self._tokens.pop(next(iter(self._tokens)))
+                self._tokens[key] = token
+            return token.grant
+
+    def _forget(
+        self,
+        host: Host,
+        challenge: Challenge | None,
+        scopes: tuple[Scope, ...],
+        credential: Credential | None,
+    ) -> None:
+        if challenge is not None:
+            self._tokens.pop(_token_key(host, challenge, scopes, credential), None)
+
+    async def _request_token(
+        self,
+        host: Host,
+        challenge: Challenge,
+        scopes: tuple[Scope, ...],
+        credential: Credential | None,
+        *,
+        offline: bool,
+    ) -> Grant:
+        flow = token_flow(
+            challenge,
+            registry=host.origin,
+            scopes=scopes,
+            credential=credential,
+            trusted_realms=self._options.trusted_realms,
+            offline=offline,
+        )
+        request = next(flow)
+        while True:
+            wanted = Request(
+                method=request.method,
+                url=request.url,
+                headers={"User-Agent": USER_AGENT, **request.headers},
+                body=request.body,
+            )
+            response = await self._patiently(partial(_same, wanted))
+            reply = TokenReply(
+                status=response.status,
+                body=await response.read_start(MAX_TOKEN_ANSWER),
+                location=response.headers.get("location"),
+                retry_after=response.headers.get("retry-after"),
+            )
+            try:
+                request = flow.send(reply)
+            except StopIteration as end:
+                grant: Grant = end.value
+                return grant
+
+    # ------------------------------------------------- redirects and patience
+
+    async def _follow(self, call: Call, host: Host, grant: Grant | None) -> Response:
+        """Send and follow redirects. Authorization goes to the registry's own origin and no other."""
+        url = urljoin(f"{host.origin}/", call.target)
+        method, body = call.method, call.body
+        stranger: Grant | None = None
+        for _ in range(MAX_REDIRECTS):
+            origin = _origin_of(url, call)
+            authority = grant if origin == host.origin else stranger
+            response = await self._patiently(
+                partial(_request, call, method, url, body, authority), once=call.once
+            )
+            if response.status == HTTPStatus.UNAUTHORIZED and origin != host.origin and stranger is None:
+                stranger = await self._as_stranger(origin, response, call)
+                if stranger is None:
+                    return response
+                continue
+            location = response.headers.get("location")
+            if response.status not in _REDIRECTS or location is None:
+                return response
+            await response.close()
+            target = urljoin(url, location)
+            if _origin_of(target, call) != origin:
+                stranger = None
+            if origin.scheme == "https" and _origin_of(target, call).scheme == "http":
+                raise UnusableAnswer(
+                    f"cannot {call.doing}", why=f"{origin.authority} redirects from https to plain http"
+                )
+            if method not in {"GET", "HEAD"} and response.status not in _KEEPS_METHOD:
+                raise UnusableAnswer(
+                    f"cannot {call.doing}",
+                    why=f"{origin.authority} answers a {method} with redirect {response.status}",
+                )
+            url = target
+        raise UnusableAnswer(
+            f"cannot {call.doing}",
+            why=f"more than {MAX_REDIRECTS} redirects, the last to {_origin_of(url, call)}",
+        )
+
+    async def _as_stranger(self, origin: Origin, response: Response, call: Call) -> Grant | None:
+        """An anonymous token for a host that we were redirected to. No credential is ever for it."""
+        challenge = choose_challenge(response.challenges)
+        if challenge is None or challenge.scheme != "bearer":
+            return None
+        await response.close()
+        scopes = parse_scopes(challenge.parameters.get("scope", "")) or call.scopes
+        return await self._authorise(
+            Host(origin, HTTPStatus.UNAUTHORIZED, challenge, {}), challenge, scopes, None
+        )
+
+    async def _patiently(self, make: Callable[[], Request], *, once: bool = False) -> Response:
+        """Send, and again while it makes sense. What is returned is the last answer, whatever its status."""
+        attempt = 0
+        while True:
+            attempt += 1
+            request = make()
+            try:
+                response = await self._transport.send(request)
+            except Unreachable as failure:
+                outcome = Outcome(method=request.method, failure=failure)
+                wait = (
+                    None
+                    if once
+                    else wait_before_retry(outcome, attempt, self._options.retry, now=self._now())
+                )
+                if wait is None:
+                    raise
+            else:
+                outcome = Outcome(
+                    method=request.method,
+                    status=response.status,
+                    retry_after=response.headers.get("retry-after"),
+                )
+                wait = (
+                    None
+                    if once
+                    else wait_before_retry(outcome, attempt, self._options.retry, now=self._now())
+                )
+                if wait is None:
+                    return response
+                await response.close()
+            await self._sleep(wait)
+
+    async def pause(self, attempt: int) -> None:
+        """Wait as the retry policy has it after attempt number `attempt`; not at all after number 0."""
+        policy = self._options.retry
+        if attempt:
+            await self._sleep(
+                min(policy.first_wait_seconds * (1 << (attempt - 1)), policy.longest_wait_seconds)
+            )
+
+    def _lock(self, key: object) -> asyncio.Lock:
+        return self._locks.setdefault(key, asyncio.Lock())
+
+
+def repository_call(
+    repository: Repository,
+    method: str,
+    target: str,
+    *,
+    doing: str,
+    scopes: tuple[Scope, ...],
+    headers: Mapping[str, str] | None = None,
+    body: Body = None,
+    content_length: int | None = None,
+    accepted: frozenset[int] = frozenset(),
+    once: bool = False,
+) -> Call:
+    """A `Call` on a repository of whatever registry holds it."""
+    return Call(
+        registry=repository.registry or repository.dial_host,
+        path=repository.path,
+        method=method,
+        target=target,
+        doing=doing,
+        scopes=scopes,
+        headers=headers if headers is not None else {},
+        body=body,
+        content_length=content_length,
+        accepted=accepted,
+        once=once,
+    )
+
+
+def _same(request: Request) -> Request:
+    return request
+
+
+def _token_key(
+    host: Host, challenge: Challenge, scopes: tuple[Scope, ...], credential: Credential | None
+) -> _TokenKey:
+    issuer = f"{challenge.parameters.get('realm', '')} {challenge.parameters.get('service', '')}"
+    return _TokenKey(host.origin, issuer, tuple(sorted(str(scope) for scope in scopes)), credential)
+
+
+def _origin_of(url: str, call: Call) -> Origin:
+    try:
+        return Origin.of(url)
+    except ValueError as error:
+        raise UnusableAnswer(
+            f"cannot {call.doing}",
+            why=f"the registry sends us to {printable(url.partition('?')[0], 200)}, and {error}",
+        ) from None
+
+
+def _request(call: Call, method: str, url: str, body: Body, grant: Grant | None) -> Request:
+    headers = {"User-Agent": USER_AGENT, **call.headers}
+    if grant is not None:
+        headers["Authorization"] = grant.header()
+    return Request(
+        method=method,
+        url=url,
+        headers=headers,
+        body=body() if callable(body) else body,
+        content_length=call.content_length,
+    )
