@@ -53,7 +53,7 @@ class Descriptor:
     size: int
     """Bytes."""
 
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     artifact_type: str | None = None
     platform: Platform | None = None
     urls: tuple[str, ...] = ()

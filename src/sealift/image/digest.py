@@ -15,9 +15,9 @@ ENCODED_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 """Algorithm to the number of lower-case hexadecimal digits that it takes (R-REF-8)."""
 
 _DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}|sha384:[0-9a-f]{96})", re.ASCII)
-_SHAPE = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+", re.ASCII)
-_NOT_LOWER_HEX = re.compile(r"[^0-9a-f]", re.ASCII)
-_SHOWN = 80
+_SHAPE = re.compile(r"[a-z0-9](?:[a-z0-9.+_-]*[a-z0-9])?:[a-zA-Z0-9=_-]+", re.ASCII)
+_NOT_IN_ALGORITHM = re.compile(r"[.+_-]{2}", re.ASCII)
+_MAX_SHOWN = 160
 
 
 class MalformedDigest(SealiftError):
@@ -34,8 +34,9 @@ class MalformedDigest(SealiftError):
     exit_status: ClassVar[int] = 2
 
     def __init__(self, text: str, *, position: int, rule: str, cause: str) -> None:
-        shown = ascii(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
-        super().__init__(f"{shown} is not a digest", why=f"at character {position + 1}: {rule}")
+        shown = ascii(text) if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]!a}…"
+        where = f"at character {position + 1}" if position < len(text) else "at its end"
+        super().__init__(f"{shown} is not a digest", why=f"{where}: {rule}")
         self.text = text
         self.position = position
         self.rule = rule
@@ -98,9 +99,9 @@ class Digest:
         Raises:
             UnsupportedDigest: There is no such algorithm here.
         """
-        check = DigestCheck(algorithm=algorithm)
-        check.update(data)
-        return cls(algorithm, check.digest().encoded)
+        if algorithm not in ENCODED_LENGTHS:
+            raise _unsupported(algorithm)
+        return cls(algorithm, hashlib.new(algorithm, data).hexdigest())
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.encoded}"
@@ -123,9 +124,7 @@ class DigestCheck:
         self.expected = expected
         self._algorithm = algorithm if expected is None else expected.algorithm
         if self._algorithm not in ENCODED_LENGTHS:
-            raise UnsupportedDigest(
-                self._algorithm, position=0, rule=_KNOWN_ALGORITHMS, cause="unsupported digest algorithm"
-            )
+            raise _unsupported(self._algorithm)
         self._hash = hashlib.new(self._algorithm)
         self.size = 0
         """Bytes seen so far."""
@@ -152,26 +151,28 @@ class DigestCheck:
 _KNOWN_ALGORITHMS = "the algorithm of a digest is sha256, sha384 or sha512"
 
 
+def _unsupported(text: str) -> UnsupportedDigest:
+    return UnsupportedDigest(text, position=0, rule=_KNOWN_ALGORITHMS, cause="unsupported digest algorithm")
+
+
 def _refusal(text: str) -> MalformedDigest:
     """Why `text` is no digest, in the order in which go-digest asks (R-REF-8)."""
     algorithm, colon, encoded = text.partition(":")
-    if not colon or not algorithm or not encoded:
+    if not algorithm or not encoded:
         return MalformedDigest(
             text,
-            position=len(algorithm) if not colon or algorithm else 0,
+            position=len(text) if algorithm else 0,
             rule="a digest is an algorithm, a colon and hexadecimal digits",
             cause="invalid checksum digest format",
         )
     length = ENCODED_LENGTHS.get(algorithm)
-    start = len(algorithm) + 1
+    if length is None and _SHAPE.fullmatch(text) and not _NOT_IN_ALGORITHM.search(algorithm):
+        return _unsupported(text)
     if length is None:
-        if _SHAPE.fullmatch(text) is None:
-            return MalformedDigest(
-                text, position=0, rule=_KNOWN_ALGORITHMS, cause="invalid checksum digest format"
-            )
-        return UnsupportedDigest(
-            text, position=0, rule=_KNOWN_ALGORITHMS, cause="unsupported digest algorithm"
+        return MalformedDigest(
+            text, position=0, rule=_KNOWN_ALGORITHMS, cause="invalid checksum digest format"
         )
+    start = len(algorithm) + len(colon)
     if len(encoded.encode("utf-8", "surrogatepass")) != length:
         return MalformedDigest(
             text,
@@ -179,10 +180,9 @@ def _refusal(text: str) -> MalformedDigest:
             rule=f"a {algorithm} digest has exactly {length} hexadecimal digits",
             cause="invalid checksum digest length",
         )
-    odd = _NOT_LOWER_HEX.search(encoded)
     return MalformedDigest(
         text,
-        position=start + (odd.start() if odd else 0),
+        position=start + next(i for i, each in enumerate(encoded) if each not in "0123456789abcdef"),
         rule="the digits of a digest are 0-9 and a-f, in lower case",
         cause="invalid checksum digest format",
     )

@@ -67,7 +67,7 @@ MAX_MANIFEST_SIZE: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 64
 """Levels of lists and objects in a manifest. Real ones have five."""
 
-_MEDIA_TYPES_PLACE = "mediaType"
+_SCHEMA_VERSION = 2
 _FOLDED: Final = {
     name.casefold(): name
     for name in (
@@ -83,8 +83,6 @@ _FOLDED: Final = {
     )
 }
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NO_BRACKETS = re.compile(rb"[^\[\]{}]+")
 
 
 class MalformedManifest(SealiftError):
@@ -135,7 +133,7 @@ class Manifest:
     artifact_type: str | None = None
     """What the document itself says; see `listed_artifact_type`."""
 
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
     def parse(cls, body: bytes, media_type: str | None = None) -> Self:
@@ -153,24 +151,18 @@ class Manifest:
         """
         if len(body) > MAX_MANIFEST_SIZE:
             raise ManifestTooLarge("", f"a manifest has at most {MAX_MANIFEST_SIZE} bytes")
-        sent_as = _bare(media_type)
+        sent_as = (media_type or "").partition(";")[0].strip().lower()  # R-OCI-17: parameters say nothing
         if sent_as in SCHEMA1_TYPES:
             raise _schema1()
         document = _decode(body)
-        if "fsLayers" in document or document.get("schemaVersion") == 1:
-            raise _schema1()
-        version = document.get("schemaVersion")
-        if type(version) is not int or version != 2:  # noqa: PLR2004 - the one there is
-            raise MalformedManifest("schemaVersion", "the schema version is the number 2")
-        kind = _kind(document, sent_as)
         try:
+            kind = _kind(document, sent_as)
             read = _read_index(document) if kind in INDEX_TYPES else _read_image(document)
-            subject = _optional_descriptor(document, "subject")
             return cls(
                 body=body,
                 media_type=kind,
                 digest=Digest.of(body),
-                subject=subject,
+                subject=_optional_descriptor(document, "subject"),
                 artifact_type=read_media_type(document, "artifactType"),
                 annotations=read_annotations(document.get("annotations")),
                 **read,
@@ -191,39 +183,25 @@ class Manifest:
         return self.config.media_type
 
 
-def _bare(media_type: str | None) -> str | None:
-    """A Content-Type without its parameters (R-OCI-17)."""
-    return (media_type or "").partition(";")[0].strip().lower() or None
-
-
-def _kind(document: Mapping[str, Any], sent_as: str | None) -> str:
-    said = read_media_type_of(document)
-    if said in SCHEMA1_TYPES:
+def _kind(document: Mapping[str, Any], sent_as: str) -> str:
+    """The media type of the document, which all that is said about it agrees on."""
+    refuse_other_spellings(document, _FOLDED)
+    version = document.get("schemaVersion")
+    said = read_media_type(document, "mediaType")
+    if "fsLayers" in document or version == 1 or said in SCHEMA1_TYPES:
         raise _schema1()
-    if sent_as is not None and said is not None and said != sent_as:
-        raise MalformedManifest(
-            _MEDIA_TYPES_PLACE, f"the document says {said}, and it was sent as {sent_as!a}"
-        )
+    if type(version) is not int or version != _SCHEMA_VERSION:
+        raise MalformedManifest("schemaVersion", f"the schema version is the number {_SCHEMA_VERSION}")
+    if said is not None and sent_as and said != sent_as:
+        raise MalformedManifest("mediaType", f"the document says {said}, and it was sent as {sent_as!a}")
     kind = sent_as or said or (OCI_INDEX if document.get("manifests") is not None else OCI_MANIFEST)
     if kind not in MANIFEST_TYPES:
         raise MalformedManifest(
-            _MEDIA_TYPES_PLACE,
+            "mediaType",
             f"{kind!a} is not a type of manifest",
-            hint="send an OCI image manifest or index, or Docker's schema 2",
+            hint="send an OCI image manifest or index, or one of Docker's schema 2",
         )
     return kind
-
-
-def read_media_type_of(document: Mapping[str, Any]) -> str | None:
-    """The ``mediaType`` that a document states, or None where it states none.
-
-    Raises:
-        MalformedManifest: It is no media type.
-    """
-    try:
-        return read_media_type(document, _MEDIA_TYPES_PLACE)
-    except MalformedDescriptor as refusal:
-        raise MalformedManifest(refusal.place, refusal.rule) from None
 
 
 def _read_image(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,39 +244,41 @@ def _descriptor(value: object, place: str) -> Descriptor:
 
 def _decode(body: bytes) -> dict[str, Any]:
     """The document as JSON that everyone reads alike, or a refusal."""
-    if _is_deep(body):
-        raise MalformedManifest("", f"lists and objects are nested more than {MAX_DEPTH} levels deep")
     try:
         document = _DECODER.decode(body.decode())
-        if _ESCAPED_SURROGATE.search(body):
-            json.dumps(document, ensure_ascii=False).encode()
+        if _ESCAPED_SURROGATE.search(body) is not None:
+            json.dumps(document, ensure_ascii=False).encode()  # half a pair is no character
     except UnicodeError:
         raise MalformedManifest("", "a manifest is UTF-8") from None
-    except ValueError as refusal:
+    except (ValueError, RecursionError) as refusal:
         raise MalformedManifest("", f"a manifest is a JSON object: {refusal}") from None
     if not isinstance(document, dict):
         raise MalformedManifest("", "a manifest is a JSON object")
-    try:
-        refuse_other_spellings(document, _FOLDED)
-    except MalformedDescriptor as refusal:
-        raise MalformedManifest(refusal.place, refusal.rule) from None
+    if _is_deeper_than(document, MAX_DEPTH):
+        raise MalformedManifest("", f"lists and objects are nested more than {MAX_DEPTH} levels deep")
     return document
 
 
-def _is_deep(body: bytes) -> bool:
-    """Whether brackets are nested beyond `MAX_DEPTH`. Says it before the decoder recurses."""
-    depth = 0
-    for bracket in _NO_BRACKETS.sub(b"", _STRINGS.sub(b"", body)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_DEPTH:
-            return True
-    return False
+def _is_deeper_than(document: dict[str, Any], levels: int) -> bool:
+    """Whether lists and objects are nested beyond `levels`. It goes level by level and never recurses."""
+    level: list[Any] = [document]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!a} stands twice")
     return document
 
 
@@ -313,5 +293,5 @@ def _schema1() -> Schema1Manifest:
     return Schema1Manifest(
         "schemaVersion",
         "this is Docker's image format of before 2016 (schema 1), which containerd does not run either",
-        hint="pull it with a docker that still can and push it again, or rebuild it: docker build && docker push",
+        hint="rebuild it and push it again: docker build -t IMAGE . && docker push IMAGE",
     )

@@ -13,10 +13,19 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from sealift.errors import SealiftError
 
-_PART = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_SYSTEM = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?", re.ASCII)
+_TEXT = re.compile(
+    r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?/([A-Za-z0-9_.-]+)(?:/([A-Za-z0-9_.-]+))?", re.ASCII
+)
+_WINDOWS_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,5})(?:\.|$)", re.ASCII)
+_SERVER_2022 = 20348
+"""The build of Windows from which on a host runs containers of older builds."""
+
 _MAX_TEXT = 255
 """Characters. No platform has a longer name; the limit keeps messages short."""
+
+_OLDEST_ARM = 5
+_ARMV8 = 8
+_ARMV9 = 9
 
 _ARCHITECTURES = {
     "i386": "386",
@@ -55,18 +64,14 @@ class Platform:
         Raises:
             MalformedPlatform: `text` is something else.
         """
-        parts = text.split("/", 3) if len(text) <= _MAX_TEXT else []
-        if len(parts) not in {2, 3} or not all(_PART.fullmatch(part) for part in parts[1:]):
-            raise _malformed(text)
-        system = _SYSTEM.fullmatch(parts[0])
-        if system is None:
-            raise _malformed(text)
-        return cls(
-            system[1],
-            parts[1],
-            parts[2] if len(parts) > 2 else None,
-            system[2] or None,
-        ).normalised()
+        match = _TEXT.fullmatch(text) if len(text) <= _MAX_TEXT else None
+        if match is None:
+            raise MalformedPlatform(
+                f"{text[:_MAX_TEXT]!a} is not a platform",
+                why="a platform is os/architecture or os/architecture/variant",
+                hint="write it like linux/amd64 or linux/arm64/v8",
+            )
+        return cls(match[1], match[3], match[4], match[2] or None).normalised()
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -160,58 +165,68 @@ def _fits(offered: Platform, wanted: Platform) -> bool:
         and offered.architecture == wanted.architecture
         and offered.variant == wanted.variant
         and set(offered.os_features) <= set(wanted.os_features)
-        and (wanted.os != "windows" or _windows_build_fits(offered.os_version, wanted.os_version))
+        and (wanted.os != "windows" or _windows_fits(offered.os_version, wanted.os_version))
     )
 
 
-def _windows_build_fits(offered: str | None, wanted: str | None) -> bool:
-    """Whether major, minor and build agree. Only Windows looks at ``os.version``."""
-    if not offered or not wanted:
+def _windows_fits(offered: str | None, host: str | None) -> bool:
+    """Whether a container of one build of Windows runs on another. Only Windows looks at ``os.version``.
+
+    Builds have to be the same before Server 2022; from then on a host also runs
+    what is older, back to Server 2022.
+    """
+    host_version = _windows_version(host)
+    if host_version is None or not offered:
         return True
-    return offered.split(".")[:3] == wanted.split(".")[:3]
+    container = _windows_version(offered) or (0, 0, 0)
+    if host_version[:2] != container[:2]:
+        return False
+    if host_version[2] < _SERVER_2022:
+        return host_version[2] == container[2]
+    return _SERVER_2022 <= container[2] <= host_version[2]
+
+
+def _windows_version(text: str | None) -> tuple[int, int, int] | None:
+    """Major, minor and build; None where they are not there."""
+    match = _WINDOWS_VERSION.match(text or "")
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def _acceptable(wanted: Platform) -> Iterator[Platform]:
-    """What runs on `wanted`, the best first."""
+    """What runs on `wanted`, which is normalised, the best first."""
     yield wanted
-    version = _version(wanted.variant)
+    version = _number((wanted.variant or "").removeprefix("v"))
     if wanted.architecture == "amd64":
-        for older in range((version or 1) - 1, 0, -1):
-            yield replace(wanted, variant=f"v{older}").normalised()
+        for older in range(version - 1, 0, -1):
+            yield replace(wanted, variant=f"v{older}" if older > 1 else None)
         yield replace(wanted, architecture="386", variant=None)
     elif wanted.architecture == "arm":
-        for older in range((version or 0) - 1, 4, -1):
+        for older in range(version - 1, _OLDEST_ARM - 1, -1):
             yield replace(wanted, variant=f"v{older}")
     elif wanted.architecture == "arm64":
-        yield from _acceptable_arm64(wanted)
+        variant = wanted.variant or "v8"
+        for older_variant in _older_arm64(variant):
+            yield replace(wanted, variant=older_variant)
+        yield from _acceptable(
+            replace(wanted, architecture="arm", variant="v8" if variant[:3] in {"v8.", "v9."} else variant)
+        )
 
 
-def _acceptable_arm64(wanted: Platform) -> Iterator[Platform]:
-    major_text, _, minor_text = (wanted.variant or "v8").partition(".")
-    major = _version(major_text)
-    minor = int(minor_text) if minor_text.isdecimal() and len(minor_text) == 1 else 0
-    if major == 9:  # noqa: PLR2004 - Armv9
+def _older_arm64(variant: str) -> Iterator[str | None]:
+    """The variants of arm64 that run on `variant`: Armv9.0 grew out of Armv8.5. ``v8`` is written as None."""
+    version, _, minor_text = variant.removeprefix("v").partition(".")
+    major = _number(version)
+    minor = _number(minor_text) if len(minor_text) == 1 else 0
+    if major == _ARMV9:
         for older in range(minor - 1, -1, -1):
-            yield replace(wanted, variant=f"v9.{older}" if older else "v9")
-        minor += 5  # Armv9.0 grew out of Armv8.5
-        yield replace(wanted, variant=f"v8.{minor}")
-        major = 8
-    if major is not None and major >= 8:  # noqa: PLR2004 - Armv8
+            yield f"v9.{older}" if older else "v9"
+        yield f"v8.{minor + 5}"
+        major, minor = _ARMV8, minor + 5
+    if major == _ARMV8:
         for older in range(minor - 1, -1, -1):
-            yield replace(wanted, variant=f"v{major}.{older}" if older else f"v{major}").normalised()
-    variant = "v8" if major == 8 else wanted.variant  # noqa: PLR2004 - Armv8
-    yield from _acceptable(replace(wanted, architecture="arm", variant=variant))
+            yield f"v8.{older}" if older else None
 
 
-def _version(variant: str | None) -> int | None:
-    """The number in ``v8``; None where there is none, or one that no processor has."""
-    number = (variant or "").removeprefix("v")
-    return int(number) if number.isascii() and number.isdecimal() and len(number) <= 2 else None  # noqa: PLR2004
-
-
-def _malformed(text: str) -> MalformedPlatform:
-    return MalformedPlatform(
-        f"{text[:_MAX_TEXT]!a} is not a platform",
-        why="a platform is os/architecture or os/architecture/variant",
-        hint="write it like linux/amd64 or linux/arm64/v8",
-    )
+def _number(text: str) -> int:
+    """The number of a version, or 0 where it is none that a processor has."""
+    return int(text) if len(text) <= 2 and text.isascii() and text.isdecimal() else 0  # noqa: PLR2004 - digits

@@ -18,13 +18,7 @@ from typing import ClassVar, Final, Literal, Self
 from sealift.errors import SealiftError
 from sealift.image import docker_hub
 from sealift.image.digest import Digest, MalformedDigest
-from sealift.image.reference_grammar import (
-    MAX_PATH_LENGTH,
-    REFERENCE,
-    TAG,
-    find_fault,
-    find_fault_in_tag,
-)
+from sealift.image.reference_grammar import MAX_PATH_LENGTH, fault_in_tag, find_fault, is_tag, split
 
 DEFAULT_TAG: Final = "latest"
 
@@ -58,9 +52,8 @@ class MalformedReference(SealiftError):
         cause: str = "invalid reference format",
         hint: str | None = None,
     ) -> None:
-        super().__init__(
-            f"{_shown(text)} is not an image name", why=f"at character {position + 1}: {rule}", hint=hint
-        )
+        where = f"at character {position + 1}" if position < len(text) else "at its end"
+        super().__init__(f"{_shown(text)} is not an image name", why=f"{where}: {rule}", hint=hint)
         self.text = text
         self.position = position
         self.rule = rule
@@ -143,10 +136,10 @@ class ImageReference:
     digest: Digest | None = None
 
     def __post_init__(self) -> None:
-        if self.tag is not None and TAG.fullmatch(self.tag) is None:
+        if self.tag is not None and not is_tag(self.tag):
             text = f"{self.repository}:{self.tag}"
-            position, rule = find_fault_in_tag(self.tag)
-            raise MalformedReference(text, position=len(text) - len(self.tag) + position, rule=rule)
+            position, rule = fault_in_tag(text, len(text) - len(self.tag))
+            raise MalformedReference(text, position=position, rule=rule)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -174,7 +167,7 @@ class ImageReference:
         return replace(self, digest=digest)
 
     def for_containerd(self) -> Self:
-        """What containerd makes of it: no tag beside a digest, ``latest`` where there is neither (R-REF-20)."""
+        """What containerd makes of it: no tag beside a digest, ``latest`` without either (R-REF-20)."""
         return replace(self, tag=None if self.digest is not None else self.tag or DEFAULT_TAG)
 
     def familiar(self) -> str:
@@ -250,18 +243,19 @@ def _take_apart(text: str) -> tuple[str, str, str | None, Digest | None]:
     if _go_lower(remote) != remote:
         raise _not_lower_case(text, remote, start)
     normalised = f"{domain}/{remainder}"
-    match = REFERENCE.fullmatch(normalised)
-    if match is None:
+    parts = split(normalised)
+    if parts is None:
         raise _grammar_refusal(text, normalised, start)
-    registry, path, tag, digest_text = match.groups()
+    registry, path, tag, digest_text = parts
     if len(path) > MAX_PATH_LENGTH:
+        end = len(registry) + bool(registry) + MAX_PATH_LENGTH
         raise MalformedReference(
             text,
-            position=max(match.start(2) + MAX_PATH_LENGTH - (len(normalised) - len(text)), 0),
+            position=end - (len(normalised) - len(text)),
             rule=f"a repository path has at most {MAX_PATH_LENGTH} characters",
             cause=f"repository name must not be more than {MAX_PATH_LENGTH} characters",
         )
-    return registry or "", path, tag, _digest(text, digest_text)
+    return registry, path, tag, _digest(text, digest_text)
 
 
 def _split_domain(text: str) -> tuple[str, str, int]:
@@ -298,19 +292,27 @@ def _not_lower_case(text: str, remote: str, start: int) -> MalformedReference:
     """R-REF-11 (c). The cause quotes an implied ``library/``, too."""
     written = remote if text.startswith(remote, start) else remote.partition("/")[2]
     position = start + next(index for index, each in enumerate(written) if _go_lower(each) != each)
-    mended = text[:start] + written.lower() + text[start + len(written) :]
+    mended = f"{text[:start]}{written.lower()}{text[start + len(written) :]}"
     return MalformedReference(
         text,
         position=position,
         rule="a repository is lower case",
         cause=f"invalid reference format: repository name ({remote}) must be lowercase",
-        hint=f"write {mended}" if REFERENCE.fullmatch(mended) else None,
+        hint=f"write {mended}" if len(mended) <= _MAX_SHOWN and _is_reference(mended) else None,
     )
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        _take_apart(text)
+    except MalformedReference:
+        return False
+    return True
 
 
 def _grammar_refusal(text: str, normalised: str, start: int) -> MalformedReference:
     """R-REF-15, with the place, which upstream does not tell."""
-    in_lower_case = REFERENCE.fullmatch(_go_lower(normalised)) is not None
+    in_lower_case = split(_go_lower(normalised)) is not None
     position, rule = find_fault(text, start)
     return MalformedReference(
         text,

@@ -14,7 +14,7 @@ MAX_LENGTH: Final = 16 * 1024
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _SPACE = re.compile(r"[ \t\r\n]*", re.ASCII)
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_QUOTED = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _TO_ESCAPE = re.compile(r'(["\\])')
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -75,7 +75,7 @@ def _skip_space(line: str, position: int) -> int:
 
 
 def _value(line: str, position: int) -> tuple[str, int]:
-    """A token or a quoted string, and where it ends. Without its closing quote it is empty and ends the line."""
+    """A token or a quoted string, and where it ends. One that is not closed is empty and ends the line."""
     if line.startswith('"', position):
         quoted = _QUOTED.match(line, position)
         return (_ESCAPED.sub(r"\1", quoted[1]), quoted.end()) if quoted else ("", len(line))

@@ -10,22 +10,19 @@ decide, so that a repository may be called ``a/manifests/b``.
 """
 
 import re
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from sealift.image.digest import Digest
+from sealift.image.reference_grammar import MAX_PATH_LENGTH as MAX_NAME_LENGTH
+from sealift.image.reference_grammar import is_path, is_tag
 from sealift.protocol.error_codes import ErrorCode
-
-MAX_NAME_LENGTH: Final = 255
-"""Bytes of a repository's name (R-REF-9)."""
 
 MAX_PATH_LENGTH: Final = 1024
 """Bytes of a path that can be one of ours: a name, a digest of sha512, and the words between."""
 
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}|sha384:[0-9a-f]{96})", re.ASCII)
 _UPLOAD_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.=-]{0,127}", re.ASCII)
 _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
@@ -81,7 +78,14 @@ class Match(NamedTuple):
     @property
     def parts(self) -> dict[str, str]:
         """The parts that are there, under the names of the fields."""
-        return {key: value for key, value in zip(self._fields[1:], self[1:], strict=True) if value}
+        parts = {"name": self.name} if self.name else {}
+        if self.reference:
+            parts["reference"] = self.reference
+        if self.digest:
+            parts["digest"] = self.digest
+        if self.upload_id:
+            parts["upload_id"] = self.upload_id
+        return parts
 
 
 class NoRoute(NamedTuple):
@@ -106,6 +110,7 @@ class BadPath(NamedTuple):
 Outcome = Match | NoRoute | MethodNotAllowed | BadPath
 """What `match` finds."""
 
+_ROOT_LENGTH: Final = len("/v2/")
 _NO_ROUTE: Final = NoRoute()
 
 _MANIFESTS: Final = {
@@ -150,18 +155,9 @@ def match(method: str, raw_path: str) -> Outcome:
         return BadPath(ErrorCode.NAME_INVALID, "the path is longer than any of ours", 400)
     head, _, last = path.rpartition("/")
     head, _, kind = head.rpartition("/")
-    name = head[4:]  # without /v2/
-    if kind == "manifests":
-        return _manifest(method, name, last)
-    if kind == "blobs":
-        return _named(method, name, _UPLOADS) if last == "uploads" else _blob(method, name, last, _BLOBS)
-    if kind == "uploads" and name.endswith("/blobs"):
-        name = name[:-6]  # without /blobs
-        return _upload(method, name, last) if last else _named(method, name, _UPLOADS)
-    if kind == "tags" and last == "list":
-        return _named(method, name, _TAGS)
-    if kind == "referrers":
-        return _blob(method, name, last, _REFERRERS)
+    read = _KINDS.get(kind)
+    if read is not None:
+        return read(method, head[_ROOT_LENGTH:], last)
     if path == "/v2/":
         return _unnamed(method, _BASE)
     return _unnamed(method, _CATALOG) if path == "/v2/_catalog" else _NO_ROUTE
@@ -171,13 +167,13 @@ def _manifest(method: str, name: str, reference: str) -> Outcome:
     endpoint = _MANIFESTS.get(method)
     if endpoint is None:
         return _method_not_allowed(_MANIFESTS)
-    if not _is_name(name):
+    if not is_name(name):
         return _bad_name()
     if ":" in reference:
         if _DIGEST.fullmatch(reference) is None:
             return _bad_digest()
         return Match(endpoint, name, reference, reference)
-    if _TAG.fullmatch(reference) is None:
+    if not is_tag(reference):
         # What cannot be a tag does not exist, and distribution-spec's own suite expects that to be a 404.
         if endpoint is Endpoint.PUT_MANIFEST:
             return BadPath(ErrorCode.TAG_INVALID, "a tag is 1 to 128 letters, digits, '_', '.' and '-'", 400)
@@ -185,33 +181,52 @@ def _manifest(method: str, name: str, reference: str) -> Outcome:
     return Match(endpoint, name, reference)
 
 
-def _blob(method: str, name: str, digest: str, endpoints: dict[str, Endpoint]) -> Outcome:
+def _blob(method: str, name: str, digest: str) -> Outcome:
+    if digest == "uploads":
+        return _named(method, name, _UPLOADS)
+    return _by_digest(method, name, digest, _BLOBS)
+
+
+def _referrers(method: str, name: str, digest: str) -> Outcome:
+    return _by_digest(method, name, digest, _REFERRERS)
+
+
+def _by_digest(method: str, name: str, digest: str, endpoints: dict[str, Endpoint]) -> Outcome:
     endpoint = endpoints.get(method)
     if endpoint is None:
         return _method_not_allowed(endpoints)
-    if not _is_name(name):
+    if not is_name(name):
         return _bad_name()
     if _DIGEST.fullmatch(digest) is None:
         return _bad_digest()
     return Match(endpoint, name, "", digest)
 
 
-def _upload(method: str, name: str, upload_id: str) -> Outcome:
+def _upload(method: str, name_and_blobs: str, upload_id: str) -> Outcome:
+    name, _, blobs = name_and_blobs.rpartition("/")
+    if blobs != "blobs":
+        return _NO_ROUTE
+    if not upload_id:
+        return _named(method, name, _UPLOADS)
     endpoint = _UPLOAD.get(method)
     if endpoint is None:
         return _method_not_allowed(_UPLOAD)
-    if not _is_name(name):
+    if not is_name(name):
         return _bad_name()
     if _UPLOAD_ID.fullmatch(upload_id) is None:
         return BadPath(ErrorCode.BLOB_UPLOAD_UNKNOWN, "no such upload", 404)
-    return Match(endpoint, name, upload_id=upload_id)
+    return Match(endpoint, name, "", "", upload_id)
+
+
+def _tags(method: str, name: str, last: str) -> Outcome:
+    return _named(method, name, _TAGS) if last == "list" else _NO_ROUTE
 
 
 def _named(method: str, name: str, endpoints: dict[str, Endpoint]) -> Outcome:
     endpoint = endpoints.get(method)
     if endpoint is None:
         return _method_not_allowed(endpoints)
-    return Match(endpoint, name) if _is_name(name) else _bad_name()
+    return Match(endpoint, name) if is_name(name) else _bad_name()
 
 
 def _unnamed(method: str, endpoints: dict[str, Endpoint]) -> Outcome:
@@ -219,8 +234,19 @@ def _unnamed(method: str, endpoints: dict[str, Endpoint]) -> Outcome:
     return _method_not_allowed(endpoints) if endpoint is None else Match(endpoint)
 
 
-def _is_name(text: str) -> bool:
-    return len(text) <= MAX_NAME_LENGTH and _NAME.fullmatch(text) is not None
+_KINDS: Final[dict[str, Callable[[str, str, str], Outcome]]] = {
+    "manifests": _manifest,
+    "blobs": _blob,
+    "uploads": _upload,
+    "tags": _tags,
+    "referrers": _referrers,
+}
+"""The last segment but one, and what reads such a path: method, all before it, the last segment."""
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` is a ``<name>``: a repository's path of at most 255 bytes (R-OCI-1)."""
+    return len(text) <= MAX_NAME_LENGTH and is_path(text)
 
 
 def _decode(path: str) -> str | None:
@@ -248,16 +274,6 @@ def _bad_digest() -> BadPath:
         "a digest is sha256:, sha384: or sha512: and its lower-case hexadecimal digits",
         400,
     )
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` is a ``<name>``: a repository's path of at most 255 bytes (R-OCI-1)."""
-    return _is_name(text)
-
-
-def is_tag(text: str) -> bool:
-    """Whether `text` is a tag (R-OCI-1)."""
-    return _TAG.fullmatch(text) is not None
 
 
 def manifest_path(name: str, reference: str | Digest) -> str:

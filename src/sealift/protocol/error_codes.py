@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     """The message, where there is nothing better to say."""
 
     def __new__(cls, code: str, status: int, number: int | None, meaning: str) -> Self:
+        """A member from its row of the table."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.status = status
@@ -61,6 +62,9 @@ class ErrorCode(StrEnum):
     RANGE_INVALID = "RANGE_INVALID", 416, None, "invalid content range"
     UNKNOWN = "UNKNOWN", 500, None, "unknown error"
     UNAVAILABLE = "UNAVAILABLE", 503, None, "service unavailable"
+
+
+_CODES: Final[dict[str, ErrorCode]] = {code.value: code for code in ErrorCode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +116,14 @@ def read_errors(body: bytes) -> tuple[ProtocolError, ...]:
 
 
 def _read(entry: dict[str, Any]) -> ProtocolError:
-    code = _harmless(entry.get("code"))
-    try:
-        code = ErrorCode(code)
-    except ValueError:
-        code = code or ErrorCode.UNKNOWN
-    return ProtocolError(code, _harmless(entry.get("message")), entry.get("detail"))
+    code = _harmless(entry.get("code")) or "UNKNOWN"
+    return ProtocolError(_CODES.get(code, code), _harmless(entry.get("message")), entry.get("detail"))
 
 
 def _harmless(text: object) -> str:
     if not isinstance(text, str):
         return ""
-    return "".join(each if each.isprintable() else "�" for each in text[:MAX_MESSAGE_LENGTH])
+    return "".join(each if each.isprintable() else "\ufffd" for each in text[:MAX_MESSAGE_LENGTH])
 
 
 def _meaning(code: str) -> str:

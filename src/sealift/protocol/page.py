@@ -17,7 +17,7 @@ _MANY_DIGITS: Final = 18
 _MAX_LINK: Final = 8192
 """Characters of a Link header that are looked at."""
 
-_LINK = re.compile(r"[ \t]*<([^<>]*)>([^,<]*(?:\"[^\"]*\"[^,<\"]*)*)(?:,|$)")
+_LINK = re.compile(r"[ \t]*<([^<>]*)>([^,<\"]*(?:\"[^\"]*\"[^,<\"]*)*)(?:,|$)")
 _NEXT = re.compile(
     r";[ \t]*rel[ \t]*=[ \t]*(?:\"(?:[^\"]* )?next(?: [^\"]*)?\"|next)[ \t]*(?:;|$)", re.IGNORECASE
 )
@@ -49,10 +49,10 @@ class Page:
         numbers, lasts = query.get("n"), query.get("last")
         n = None
         if numbers:
-            digits = numbers[0]
+            digits = numbers[0].lstrip("0") or numbers[0][:1]
             if _NUMBER.fullmatch(digits) is None:
                 raise MalformedPage(f"n is a whole number from 0, and not {digits[:40]!a}")
-            n = min(int(digits[-4000:]), 10**_MANY_DIGITS)
+            n = int(digits) if len(digits) <= _MANY_DIGITS else 10**_MANY_DIGITS
         return cls(n, lasts[0] if lasts else "")
 
     def limit(self, maximum: int) -> int:
@@ -85,6 +85,6 @@ def next_url(link: str | None, url: str) -> str | None:
     position = 0
     while (match := _LINK.match(text, position)) is not None:
         if _NEXT.search(match[2]) is not None:
-            return urljoin(url, match[1])
+            return urljoin(url, str(match[1]))
         position = match.end()
     return None

@@ -8,18 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
+from sealift.image.reference_grammar import MAX_PATH_LENGTH, split
+
 Action = Literal["pull", "push", "delete", "*"]
 
 _ORDER: Final = {"pull": 0, "push": 1, "delete": 2, "*": 3}
+_TYPES: Final = frozenset({"repository", "registry"})
 _MAX_LENGTH: Final = 1024
 """Characters of one scope. A name has 255, and a host before it perhaps as many."""
 
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-_HOST = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*(?:\.[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*)*(?::[0-9]+)?"
-_SCOPE = re.compile(
-    rf"([a-z0-9]+)(?:\([a-z0-9]+\))?:((?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*):((?:[a-z]+|\*)?(?:,(?:[a-z]+|\*)?)*)",
-    re.ASCII,
-)
+_TYPE = re.compile(r"([a-z0-9]+)(?:\([a-z0-9]+\))?", re.ASCII)
+_ACTIONS = re.compile(r"[a-z,*]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,14 @@ class Scope:
         name may hold the colon of a port: the type ends at the first colon and
         the actions begin after the last.
         """
-        if len(text) > _MAX_LENGTH:
+        kind_text, _, rest = text.partition(":")
+        name, colon, actions = rest.rpartition(":")
+        kind = _TYPE.fullmatch(kind_text)
+        if not colon or kind is None or kind[1] not in _TYPES or len(text) > _MAX_LENGTH:
             return None
-        match = _SCOPE.fullmatch(text)
-        if match is None or match[1] not in {"repository", "registry"}:
+        if _ACTIONS.fullmatch(actions) is None or not _is_name(name):
             return None
-        return cls(match[2], frozenset(each for each in match[3].split(",") if each), match[1])
+        return cls(name, frozenset(each for each in actions.split(",") if each), kind[1])
 
     @classmethod
     def from_access(cls, entry: Mapping[str, Any]) -> Self | None:
@@ -86,7 +87,7 @@ CATALOG: Final = Scope("catalog", frozenset({"*"}), "registry")
 
 
 def parse_scopes(text: str) -> tuple[Scope, ...]:
-    """The scopes of a challenge or a form, which stand with spaces between. Those that are none are left out."""
+    """The scopes of a challenge or a form, with spaces between. What is none is left out: it asks nothing."""
     read = (Scope.parse(each) for each in text.split(" "))
     return tuple(scope for scope in read if scope is not None)
 
@@ -99,3 +100,9 @@ def write_scopes(scopes: Iterable[Scope]) -> str:
 def repository_scope(path: str, *actions: Action) -> Scope:
     """The scope of some actions on one repository."""
     return Scope(path, frozenset(actions))
+
+
+def _is_name(text: str) -> bool:
+    """Whether `text` is a path, with or without a registry before it."""
+    parts = split(text)
+    return parts is not None and parts[2] is None and parts[3] is None and len(parts[1]) <= MAX_PATH_LENGTH
