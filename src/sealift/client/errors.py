@@ -16,6 +16,7 @@ The tree, with the exit status of the contract:
     - `ContentRefused`    400 DIGEST_INVALID or SIZE_INVALID: it did not get our bytes   7
   - `UnusableAnswer`      a success that makes no sense: no registry, or a broken one    6
   - `UnusableManifest`    what stands under the name is no manifest that can be read      2
+  - `PlatformMissing`     the index has no image for the platform that was asked for     3
   - `ContentMismatch`     an answer, and its bytes are not what digest and size say      7
 * `LocalRefusal`          this machine did not let us read or write a file               8
   - `LocalStorageRefused` the disk is full or read-only                                  7
@@ -140,6 +141,12 @@ class UnusableManifest(RegistryClientError):
     """What stands under the name is no manifest that can be read: too long, broken, or of a dead format."""
 
     exit_status: ClassVar[int] = 2
+
+
+class PlatformMissing(RegistryClientError):
+    """The index is there, and has nothing for the platform that was asked for."""
+
+    exit_status: ClassVar[int] = 3
 
 
 class ContentMismatch(RegistryClientError):
