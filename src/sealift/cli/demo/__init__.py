@@ -1,0 +1,1 @@
+"""The story from end to end on this machine, as one command."""

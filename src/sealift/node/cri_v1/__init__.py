@@ -1,0 +1,1 @@
+"""Messages of the container runtime interface, made from cri.proto by `make`; see README.md."""
