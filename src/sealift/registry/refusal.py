@@ -5,6 +5,7 @@ from typing import Any
 
 from sealift.errors import SealiftError
 from sealift.protocol.error_codes import ErrorCode
+from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
 
 
 class RegistryRefusal(SealiftError):
@@ -35,3 +36,27 @@ class RegistryRefusal(SealiftError):
         self.detail = detail
         self.headers: dict[str, str] = dict(headers or {})
         self.status: int = code.status if status is None else status
+
+
+def storage_refusal(refused: StorageRefused) -> RegistryRefusal:
+    """What a client is told when the disk would not take its bytes.
+
+    A full disk is a 507: clients print its name, "Insufficient Storage".
+    """
+    status = 507 if refused.is_full else 503
+    return RegistryRefusal(
+        ErrorCode.UNAVAILABLE,
+        f"{refused}; nothing of this request was kept that could be mistaken for whole",
+        headers={"retry-after": "30"},
+        status=status,
+    )
+
+
+def damage_refusal(damaged: BlobDamaged) -> RegistryRefusal:
+    """What a client is told when the store does not hold what it should."""
+    return RegistryRefusal(
+        ErrorCode.UNKNOWN,
+        f"{damaged}; {damaged.hint}",
+        detail={"digest": str(damaged.digest)},
+        status=500,
+    )

@@ -6,11 +6,14 @@ Every implementation passes tests/contracts/blob_store.py.
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from sealift.errors import SealiftError
 from sealift.image.digest import Digest
 from sealift.registry.exchange import FileSlice
+
+MOST_BYTES: Final = 2**63 - 1
+"""Bytes of one blob, where nobody sets less."""
 
 
 class BlobDamaged(SealiftError):
@@ -134,11 +137,12 @@ class BlobStore(Protocol):
             BlobDamaged: There is no such blob, or it ends before `stop`.
         """
 
-    async def write(self, content: AsyncIterator[bytes], *, expected: Digest) -> int:
+    async def write(self, content: AsyncIterator[bytes], *, expected: Digest, most: int = MOST_BYTES) -> int:
         """Store `content` whole or not at all, and return its size in bytes.
 
         Raises:
             DigestMismatch: The content has another digest; nothing was stored.
+            UploadTooLarge: It has more than `most` bytes; nothing was stored.
             StorageRefused: The disk would not take it; nothing was stored.
         """
 

@@ -17,7 +17,7 @@ from typing import Final
 from uuid import uuid4
 
 from sealift.image.digest import Digest
-from sealift.registry.blob_store.blob_store import BlobDamaged, UploadBusy, UploadMissing
+from sealift.registry.blob_store.blob_store import MOST_BYTES, BlobDamaged, UploadBusy, UploadMissing
 from sealift.registry.blob_store.disk import Disk
 from sealift.registry.blob_store.disk_threads import DiskThreads
 from sealift.registry.blob_store.running_hash import RunningHash
@@ -104,13 +104,13 @@ class FilesystemBlobStore:
         finally:
             os.close(descriptor)
 
-    async def write(self, content: AsyncIterator[bytes], *, expected: Digest) -> int:
+    async def write(self, content: AsyncIterator[bytes], *, expected: Digest, most: int = MOST_BYTES) -> int:
         """See `BlobStore.write`."""
         upload_id = str(uuid4())
         await self.begin_upload(upload_id)
         async with self.hold_upload(upload_id) as staged:
             try:
-                await staged.append(content, most=2**63 - 1, algorithm=expected.algorithm)
+                await staged.append(content, most=most, algorithm=expected.algorithm)
                 return await staged.commit(expected)
             except BaseException:
                 await staged.discard()

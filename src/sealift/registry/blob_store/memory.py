@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from sealift.image.digest import Digest, DigestMismatch
 from sealift.registry.blob_store.blob_store import (
+    MOST_BYTES,
     BlobDamaged,
     UploadBusy,
     UploadMissing,
@@ -49,9 +50,14 @@ class MemoryBlobStore:
         if stop > len(blob):
             raise BlobDamaged(digest, expected=stop, found=len(blob))
 
-    async def write(self, content: AsyncIterator[bytes], *, expected: Digest) -> int:
+    async def write(self, content: AsyncIterator[bytes], *, expected: Digest, most: int = MOST_BYTES) -> int:
         """See `BlobStore.write`."""
-        return self._store(b"".join([piece async for piece in content]), expected)
+        whole = bytearray()
+        async for piece in content:
+            whole += piece
+            if len(whole) > most:
+                raise UploadTooLarge(f"a blob has at most {most} bytes")
+        return self._store(bytes(whole), expected)
 
     async def delete(self, digest: Digest) -> None:
         """See `BlobStore.delete`."""

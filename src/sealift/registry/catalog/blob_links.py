@@ -6,7 +6,7 @@ has is, for this one, not there (the classes of CVE-2026-35172 and CVE-2024-3989
 
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, delete, exists, insert, select
+from sqlalchemy import bindparam, delete, exists, insert, literal_column, select
 from sqlalchemy.dialects import sqlite
 
 from sealift.image.digest import Digest
@@ -52,7 +52,7 @@ _IS_REFERRED_TO = Query(
     .where(
         manifest_reference.c.repository_id == bindparam("repository_id"),
         manifest_reference.c.digest == bindparam("digest"),
-        manifest_reference.c.kind != "manifest",
+        manifest_reference.c.kind.in_((literal_column("'config'"), literal_column("'layer'"))),
     )
     .limit(1)
 )

@@ -25,7 +25,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -94,7 +94,7 @@ class Query:
 
 
 class Reader:
-    """Asks. Every answer is read to its end at once, so that no snapshot stays open."""
+    """Asks. Answers are read to their end at once, so that no snapshot stays open."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -105,6 +105,14 @@ class Reader:
         row: Row | None = cursor.fetchone()
         cursor.close()
         return row
+
+    def each(self, query: Query, **parameters: Any) -> Iterator[Row]:
+        """The rows one by one, for rows that are large. Go through them at once, without awaiting."""
+        cursor = query.on(self._connection, parameters)
+        try:
+            yield from cursor
+        finally:
+            cursor.close()
 
     def all(self, query: Query, **parameters: Any) -> list[Row]:
         """Every row. Give the query a limit where their number is the user's choice."""

@@ -1,12 +1,13 @@
 """Manifests: the bytes that were pushed, what they need, and what refers to them."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.dialects import sqlite
 
 from sealift.image.digest import Digest
-from sealift.image.manifest import FOREIGN_LAYER_TYPES, Manifest
+from sealift.image.manifest import FOREIGN_LAYER_TYPES, MANIFEST_TYPES, Manifest
 from sealift.registry.catalog.database import Query, Reader, Transaction
 from sealift.registry.catalog.schema import manifest, manifest_reference, repository, tag
 
@@ -96,7 +97,6 @@ _REFERRERS = Query(
         or_(bindparam("artifact_type").is_(None), manifest.c.artifact_type == bindparam("artifact_type")),
     )
     .order_by(manifest.c.digest)
-    .limit(bindparam("most"))
 )
 
 
@@ -142,7 +142,11 @@ def add_manifest(
         created_at=now,
         pushed_by=by,
     )
-    references = [(child.digest, "manifest") for child in parsed.manifests]
+    # an index may also list what is no manifest (build caches do); such a part is a blob
+    references = [
+        (child.digest, "manifest" if child.media_type in MANIFEST_TYPES else "layer")
+        for child in parsed.manifests
+    ]
     if parsed.config is not None:
         references.append((parsed.config.digest, "config"))
     references += [
@@ -171,15 +175,14 @@ def index_that_lists(reader: Reader, repository_id: int, digest: Digest) -> str 
 
 
 def referrers_after(
-    reader: Reader, repository_id: int, subject: Digest, *, artifact_type: str | None, last: str, most: int
-) -> list[Referrer]:
-    """Up to `most` manifests that refer to `subject`, in the order of their digests, after `last`."""
-    rows = reader.all(
-        _REFERRERS,
-        repository_id=repository_id,
-        subject=str(subject),
-        artifact_type=artifact_type,
-        last=last,
-        most=most,
+    reader: Reader, repository_id: int, subject: Digest, *, artifact_type: str | None, last: str
+) -> Iterator[Referrer]:
+    """The manifests that refer to `subject`, in the order of their digests, after `last`.
+
+    Stop when you have enough: their bodies are read one by one.
+    """
+    rows = reader.each(
+        _REFERRERS, repository_id=repository_id, subject=str(subject), artifact_type=artifact_type, last=last
     )
-    return [Referrer(*row) for row in rows]
+    for row in rows:
+        yield Referrer(*row)

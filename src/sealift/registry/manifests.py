@@ -1,0 +1,287 @@
+"""Manifests and tags: end-3, end-7 and end-9.
+
+A manifest is kept as the bytes that were pushed. It is let in only with all its
+parts: every blob linked in this repository and every child manifest pushed to
+it, seen in the transaction that keeps it. So a tag never names something that
+cannot be pulled whole.
+
+``Accept`` changes neither the bytes nor the status: which types a client can
+read is for the client, and a 404 for what is there helps nobody (R-OCI-16 tells
+what others do).
+
+Spec: distribution-spec v1.1.1, "Pulling manifests", "Pushing Manifests",
+"Content Management"; R-OCI-15 to R-OCI-21, R-OCI-27.
+"""
+
+import logging
+from typing import Final
+
+from sealift.image.descriptor import Descriptor
+from sealift.image.digest import Digest
+from sealift.image.manifest import (
+    FOREIGN_LAYER_TYPES,
+    MANIFEST_TYPES,
+    MalformedManifest,
+    Manifest,
+    ManifestTooLarge,
+)
+from sealift.image.reference_grammar import is_tag
+from sealift.protocol.endpoints import manifest_path
+from sealift.protocol.error_codes import ErrorCode
+from sealift.registry.blob_store.blob_store import BlobStore
+from sealift.registry.catalog.blob_links import linked_size, linked_size_by_id
+from sealift.registry.catalog.database import Catalog, Reader, Transaction
+from sealift.registry.catalog.manifests import (
+    StoredManifest,
+    add_manifest,
+    has_manifest,
+    index_that_lists,
+    manifest_by_digest,
+    manifest_by_tag,
+    remove_manifest,
+)
+from sealift.registry.catalog.repositories import ensure_repository, repository_id
+from sealift.registry.catalog.tags import remove_tag, remove_tags_on, set_tag
+from sealift.registry.entity_tags import entity_tag, is_known_to, not_modified
+from sealift.registry.exchange import Answer, Call
+from sealift.registry.refusal import RegistryRefusal
+from sealift.registry.settings import Limits
+
+log = logging.getLogger(__name__)
+
+KEPT_ALGORITHMS: Final = frozenset({"sha256", "sha512"})
+MOST_TAGS_AT_ONCE: Final = 64
+"""Tags that one push by digest may set."""
+
+
+class Manifests:
+    """The handlers of ``/v2/<name>/manifests/<reference>``."""
+
+    def __init__(self, catalog: Catalog, store: BlobStore, limits: Limits) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._limits = limits
+
+    async def get(self, call: Call) -> Answer:
+        """A manifest, by tag or digest.
+
+        Spec: distribution-spec v1.1.1 end-3; R-OCI-17, R-OCI-18, R-OCI-21.
+
+        Raises:
+            RegistryRefusal: MANIFEST_UNKNOWN; NAME_UNKNOWN where there is no
+                such repository either.
+        """
+        found = self._find(call.path["name"], call.path["reference"])
+        headers = {
+            "content-type": found.media_type,
+            "content-length": str(len(found.body)),
+            "docker-content-digest": found.digest,
+            "etag": entity_tag(found.digest),
+        }
+        if is_known_to(call, found.digest):
+            return not_modified(headers)
+        return Answer(status=200, headers=headers, body=found.body)
+
+    async def put(self, call: Call) -> Answer:
+        """Keep a manifest, and let a tag stand for it if it was pushed by one.
+
+        Spec: distribution-spec v1.1.1 end-7; end-7b of the main branch.
+
+        Raises:
+            RegistryRefusal: MANIFEST_INVALID (400, or 413 where it is too
+                large); DIGEST_INVALID; TAG_INVALID; MANIFEST_BLOB_UNKNOWN with
+                every part that is missing.
+        """
+        name, reference = call.path["name"], call.path["reference"]
+        named = _named_digest(reference)
+        tags = _tags_to_set(call, reference, named)
+        parsed = self._parse(await self._read(call), call.headers.get("content-type"))
+        digest = parsed.digest
+        if named is not None:
+            digest = Digest.of(parsed.body, named.algorithm)
+            if digest != named:
+                raise RegistryRefusal(
+                    ErrorCode.DIGEST_INVALID,
+                    f"the manifest that came has the digest {digest}",
+                    detail={"expected": str(named), "actual": str(digest)},
+                )
+        damaged = await self._damaged(name, parsed)
+        principal, now = call.principal, self._catalog.now()
+
+        def keep(transaction: Transaction) -> None:
+            repository = ensure_repository(transaction, name, by=principal.name, now=now)
+            missing = _missing(transaction, repository, parsed, damaged)
+            if missing:
+                raise _parts_missing(missing)
+            add_manifest(transaction, repository, parsed, digest, by=principal.name, now=now)
+            for tag in tags:
+                set_tag(transaction, repository, tag, digest, by=principal, now=now)
+
+        await self._catalog.write(keep)
+        headers = {
+            "location": call.base_url + manifest_path(name, digest),
+            "docker-content-digest": str(digest),
+            "content-length": "0",
+        }
+        if parsed.subject is not None:
+            headers["oci-subject"] = str(parsed.subject.digest)
+        if named is not None and tags:
+            headers["oci-tag"] = ", ".join(tags)
+        return Answer(status=201, headers=headers)
+
+    async def delete(self, call: Call) -> Answer:
+        """Remove a tag; or a manifest, with every tag that stands for it.
+
+        Spec: distribution-spec v1.1.1 end-9; R-OCI-27.
+
+        Raises:
+            RegistryRefusal: MANIFEST_UNKNOWN; UNSUPPORTED (405) for a manifest
+                that an index of the repository lists.
+        """
+        name, reference = call.path["name"], call.path["reference"]
+        digest = Digest.parse(reference) if ":" in reference else None
+        principal, now = call.principal, self._catalog.now()
+
+        def remove(transaction: Transaction) -> bool:
+            repository = repository_id(transaction, name)
+            if repository is None:
+                return False
+            if digest is None:
+                return remove_tag(transaction, repository, reference, by=principal, now=now)
+            listed_in = index_that_lists(transaction, repository, digest)
+            if listed_in is not None and has_manifest(transaction, repository, digest):
+                raise RegistryRefusal(
+                    ErrorCode.UNSUPPORTED,
+                    f"the index {listed_in} lists this manifest; delete that first",
+                    detail={"digest": str(digest), "index": listed_in},
+                )
+            remove_tags_on(transaction, repository, digest, by=principal, now=now)
+            return remove_manifest(transaction, repository, digest)
+
+        if not await self._catalog.write(remove):
+            raise _unknown(self._catalog, name, reference)
+        return Answer(status=202, headers={"content-length": "0"})
+
+    def _find(self, name: str, reference: str) -> StoredManifest:
+        by = manifest_by_digest if ":" in reference else manifest_by_tag
+        found = by(self._catalog, name, reference)
+        if found is None:
+            raise _unknown(self._catalog, name, reference)
+        return found
+
+    async def _read(self, call: Call) -> bytes:
+        """The body, no longer than a manifest may be."""
+        most = self._limits.manifest_bytes
+        declared = call.headers.get("content-length", "")
+        if declared.isascii() and declared.isdigit() and int(declared) > most:
+            raise _too_large(most)
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in call.body:
+            size += len(piece)
+            if size > most:
+                raise _too_large(most)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _parse(self, body: bytes, content_type: str | None) -> Manifest:
+        try:
+            parsed = Manifest.parse(body, content_type)
+        except ManifestTooLarge:
+            raise _too_large(self._limits.manifest_bytes) from None
+        except MalformedManifest as malformed:
+            message = f"{malformed}: {malformed.why}" + (f" ({malformed.hint})" if malformed.hint else "")
+            raise RegistryRefusal(
+                ErrorCode.MANIFEST_INVALID,
+                message,
+                detail={"place": malformed.place, "rule": malformed.rule},
+            ) from None
+        if len(parsed.references) > self._limits.manifest_references:
+            raise RegistryRefusal(
+                ErrorCode.MANIFEST_INVALID,
+                f"a manifest refers to at most {self._limits.manifest_references} others here",
+            )
+        return parsed
+
+    async def _damaged(self, name: str, parsed: Manifest) -> frozenset[Digest]:
+        """Blobs that the repository has and the store has not, or not whole.
+
+        They count as missing: the client pushes them again, which heals them.
+        """
+        damaged = set()
+        for part in {part.digest for part in parsed.references}:
+            size = linked_size(self._catalog, name, part)
+            if size is not None and (stored := await self._store.size_of(part)) != size:
+                log.error("ALARM: the stored blob %s has %s bytes and should have %d", part, stored, size)
+                damaged.add(part)
+        return frozenset(damaged)
+
+
+def _missing(reader: Reader, repository: int, parsed: Manifest, damaged: frozenset[Digest]) -> list[Digest]:
+    """The parts of a manifest that the repository does not have, each once, in their order."""
+    missing: dict[Digest, None] = {}
+    for part in parsed.references:
+        if not _is_there(reader, repository, part, damaged):
+            missing[part.digest] = None
+    return list(missing)
+
+
+def _is_there(reader: Reader, repository: int, part: Descriptor, damaged: frozenset[Digest]) -> bool:
+    if part.media_type in FOREIGN_LAYER_TYPES:
+        return True
+    if part.media_type in MANIFEST_TYPES:
+        return has_manifest(reader, repository, part.digest)
+    return part.digest not in damaged and linked_size_by_id(reader, repository, part.digest) is not None
+
+
+def _parts_missing(missing: list[Digest]) -> RegistryRefusal:
+    names = [str(each) for each in missing]
+    return RegistryRefusal(
+        ErrorCode.MANIFEST_BLOB_UNKNOWN,
+        f"the manifest refers to content that this repository does not have: {', '.join(names)}",
+        detail=[{"digest": each} for each in names],
+    )
+
+
+def _named_digest(reference: str) -> Digest | None:
+    """The digest that a manifest is pushed by, or None where it is a tag."""
+    if ":" not in reference:
+        return None
+    digest = Digest.parse(reference)
+    if digest.algorithm not in KEPT_ALGORITHMS:
+        raise RegistryRefusal(
+            ErrorCode.DIGEST_INVALID,
+            f"manifests are kept here by sha256 or sha512, not by {digest.algorithm}",
+        )
+    return digest
+
+
+def _tags_to_set(call: Call, reference: str, named: Digest | None) -> tuple[str, ...]:
+    """The tags that a push is to set: the one it was pushed by, or those of ``?tag=`` beside a digest."""
+    if named is None:
+        return (reference,)
+    tags = tuple(dict.fromkeys(call.query.get("tag", ())))
+    if len(tags) > MOST_TAGS_AT_ONCE:
+        raise RegistryRefusal(
+            ErrorCode.TAG_INVALID, f"one push sets at most {MOST_TAGS_AT_ONCE} tags", status=414
+        )
+    for tag in tags:
+        if not is_tag(tag):
+            raise RegistryRefusal(ErrorCode.TAG_INVALID, f"{tag[:128]!a} cannot be a tag")
+    return tags
+
+
+def _too_large(most: int) -> RegistryRefusal:
+    return RegistryRefusal(
+        ErrorCode.MANIFEST_INVALID, f"a manifest has at most {most} bytes here", status=413
+    )
+
+
+def _unknown(reader: Reader, name: str, reference: str) -> RegistryRefusal:
+    if repository_id(reader, name) is None:
+        return RegistryRefusal(
+            ErrorCode.NAME_UNKNOWN, "repository name not known to registry", detail={"name": name}
+        )
+    return RegistryRefusal(
+        ErrorCode.MANIFEST_UNKNOWN, "manifest unknown to registry", detail={"reference": reference}
+    )
