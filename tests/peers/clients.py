@@ -6,16 +6,26 @@ status and what it printed.
 """
 
 import base64
+import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from tests.peers.ground import Ground, Outcome
+from tests.peers.containers_tools import containers_environment
+from tests.peers.daemons import start_dockerd
+from tests.peers.ground import Enclosure, Ground, Outcome
 from tests.peers.images import SampleImage
+from tests.peers.programs import find_program, require_program
 from tests.peers.registries import PASSWORD, USERNAME, Registry
+
+DEBIANS_DOCKER = "/usr/bin/docker"
+"""Where Debian's package puts it. Another may stand before it on PATH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +211,18 @@ class Skopeo:
         )
 
     def push(self, image: SampleImage, name: str) -> Outcome:
-        return self.copy(f"oci:{image.layout}:v1", f"docker://{name}")
+        return self.copy(f"oci:{image.layout}:v1", f"docker://{name}", "--all")
 
     def pull(self, name: str) -> Outcome:
-        return self.copy(f"docker://{name}", f"oci:{self._store(name)}:v1")
+        # A layout would not do: skopeo turns docker's manifests into OCI's for one.
+        shutil.rmtree(self._store(name), ignore_errors=True)
+        return self.copy(f"docker://{name}", f"dir:{self._store(name)}")
 
     def pulled(self, name: str) -> Pulled:
-        return _in_layout(self._store(name))
+        manifest = (self._store(name) / "manifest.json").read_bytes()
+        return Pulled(
+            f"sha256:{hashlib.sha256(manifest).hexdigest()}", json.loads(manifest)["config"]["digest"]
+        )
 
     def inspect(self, name: str) -> bytes:
         """The manifest or index that the registry has under `name`, byte for byte."""
@@ -261,6 +276,64 @@ class Sealift:
 
     def _store(self, name: str) -> Path:
         return self.directory / name.replace("/", "_").replace(":", "_").replace("@", "_")
+
+
+class Clients:
+    """Makes clients, each logged in nowhere. A daemon starts when the first of its clients is made.
+
+    Args:
+        ground: Where skopeo and sealift run, which need no rights.
+        enclosed: Gives the ground of docker and podman, which need them all.
+        secure: Whether every registry they will meet speaks TLS.
+    """
+
+    def __init__(self, ground: Ground, enclosed: Callable[[], Enclosure], *, secure: bool = False) -> None:
+        self._ground = ground
+        self._enclosed = enclosed
+        self._secure = secure
+        self._numbers = count(1)
+
+    def make(self, name: str, directory: Path) -> Client:
+        """A new client by its name, with its credential file and its pulls under `directory`."""
+        home = directory / f"{name}-{next(self._numbers)}"
+        home.mkdir(parents=True)
+        match name:
+            case "docker" | "docker-of-debian":
+                program = require_program("docker") if name == "docker" else DEBIANS_DOCKER
+                return Docker(self._enclosed(), program, self.docker_socket, home, name)
+            case "podman":
+                flags = () if self._secure else ("--tls-verify=false",)
+                return Podman(self._enclosed(), require_program("podman"), home, self.podman_settings, flags)
+            case "skopeo":
+                program = require_program("skopeo")
+                return Skopeo(self._ground, program, home, self.skopeo_settings, insecure=not self._secure)
+            case "sealift":
+                return Sealift(self._ground, (sys.executable, "-m", "sealift"), home)
+            case _:
+                raise LookupError(name)
+
+    @cached_property
+    def docker_socket(self) -> Path:
+        """The socket of a docker engine."""
+        return start_dockerd(self._enclosed())
+
+    @cached_property
+    def podman_settings(self) -> dict[str, str]:
+        """The environment of podman and buildah."""
+        return containers_environment(self._enclosed().scratch / "podman")
+
+    @cached_property
+    def skopeo_settings(self) -> dict[str, str]:
+        """The environment of skopeo."""
+        return containers_environment(self._ground.scratch / "skopeo")
+
+
+def docker_clients() -> list[str]:
+    """The docker that is first on PATH, and Debian's where that is another one."""
+    first = find_program("docker")
+    if first is None or not Path(DEBIANS_DOCKER).exists() or Path(first).samefile(DEBIANS_DOCKER):
+        return ["docker"]
+    return ["docker", "docker-of-debian"]
 
 
 def _in_layout(layout: Path) -> Pulled:

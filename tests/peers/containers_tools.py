@@ -7,7 +7,7 @@ from pathlib import Path
 def containers_environment(directory: Path) -> dict[str, str]:
     """Write settings into `directory`, and return the environment that makes the three programs use them."""
     home = directory / "home"
-    (home / ".config" / "containers").mkdir(parents=True)
+    (home / ".config" / "containers").mkdir(parents=True)  # and `directory` with it
     # Signatures are another story; without this file the programs refuse to pull.
     (home / ".config" / "containers" / "policy.json").write_text(
         json.dumps({"default": [{"type": "insecureAcceptAnything"}]})
