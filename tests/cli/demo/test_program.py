@@ -19,12 +19,12 @@ WAITING = {
     "amd64": (
         "b80e000000"  # mov $14,%eax        rt_sigprocmask
         "31ff"  # xor %edi,%edi             SIG_BLOCK
-        "488d3537000100"  # lea signals(%rip),%rsi
+        "488d353a000100"  # lea signals(%rip),%rsi
         "31d2"  # xor %edx,%edx
         "41ba08000000"  # mov $8,%r10d
         "0f05"  # syscall
         "b880000000"  # mov $128,%eax       rt_sigtimedwait
-        "488d3d23000100"  # lea signals(%rip),%rdi
+        "488d3d24000100"  # lea signals(%rip),%rdi
         "31f6"  # xor %esi,%esi
         "31d2"  # xor %edx,%edx             no timeout
         "41ba08000000"  # mov $8,%r10d
@@ -48,7 +48,7 @@ WAITING = {
         "030180d2"  # mov x3, #8
         "281180d2"  # mov x8, #137          rt_sigtimedwait
         "010000d4"  # svc #0
-        "40fffbb7"  # tbnz x0, #63, again
+        "40ffffb7"  # tbnz x0, #63, again
         "000080d2"  # mov x0, #0
         "a80b80d2"  # mov x8, #93           exit
         "010000d4"  # svc #0
