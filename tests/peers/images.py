@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,11 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+ARCHITECTURES = ("amd64", "arm64")
+"""Of a sample index, in the order of its entries."""
+
+_ARCHITECTURE_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,11 @@ class SampleImage:
     archive: Path | None = None
     """Its image is called ``sample:v1``."""
 
+    @property
+    def config_of_this_machine(self) -> str:
+        """Of an index: what a client without a wish of its own ends up with."""
+        return self.config_digests[ARCHITECTURES.index(_ARCHITECTURE_NAMES[platform.machine()])]
+
 
 def sample_image(directory: Path, *, size: int = 1000) -> SampleImage:
     """An image for linux/amd64 of one layer with `size` random bytes in it."""
@@ -54,7 +65,7 @@ def sample_index(directory: Path) -> SampleImage:
     """An index of two images, for linux/amd64 and linux/arm64 (v8)."""
     layout = _Layout(directory / "layout")
     manifests, configs, diff_ids = [], [], []
-    for architecture in ("amd64", "arm64"):
+    for architecture in ARCHITECTURES:
         layer, diff_id = _layer(1000)
         manifest, config = layout.image(layer, diff_id, architecture=architecture)
         manifests.append({**manifest, "platform": {"os": "linux", "architecture": architecture}})
