@@ -90,6 +90,13 @@ class Pace:
                 waiting.given_up = True
                 waiting.task.cancel()
 
+    def give_up_all(self) -> int:
+        """Cancel every exchange, waiting or not, and return how many there were."""
+        for waiting in self._all:
+            waiting.given_up = True
+            waiting.task.cancel()
+        return len(self._all)
+
     async def _look_after(self) -> None:
         while self._all:
             await asyncio.sleep(LOOK_EVERY_SECONDS)

@@ -46,6 +46,7 @@ from sealift.registry.access.permissions import (
 from sealift.registry.access.token_issuer import TokenClaims, TokenIssuer, TokenRefused
 from sealift.registry.catalog.accounts import Standing, account_by_name, is_public, standing
 from sealift.registry.catalog.database import Reader
+from sealift.registry.catalog.repositories import VisibleRepositories
 from sealift.registry.exchange import ANONYMOUS, Principal
 from sealift.registry.refusal import RegistryRefusal
 
@@ -197,6 +198,19 @@ class Guard:
         found = standing(self._catalog, principal.id, repository)
         return NOTHING if found is None else _rights(principal, repository, found)
 
+    def visible(self, principal: Principal) -> VisibleRepositories:
+        """Which repositories a principal may see now, for a list of them."""
+        found = None if principal.id is None else standing(self._catalog, principal.id, "")
+        if found is None:
+            return VisibleRepositories()
+        if found.is_admin:
+            return VisibleRepositories(everything=True)
+        patterns = [parse_pattern(pattern) for pattern, _ in found.grants]
+        return VisibleRepositories(
+            prefixes=(found.name + "/", *(pattern.prefix for pattern in patterns)),
+            admits=lambda name: bool(self.held(principal, name)),
+        )
+
     def _admit_bearer(self, token: str, demand: Demand, realm: str) -> Admission:
         try:
             claims = self._issuer.read(token)
@@ -307,12 +321,11 @@ def _actions(joined: str) -> frozenset[str]:
 def may_use(principal: Principal, part: str) -> bool:
     """Whether a part of the registry itself is open to somebody.
 
-    Management is open to every account, since each may look after its own; its
-    routes ask for more. The list of all repositories is for admins.
+    Both are open to every account: management, since each may look after its
+    own, and its routes ask for more; the list of repositories, since it shows
+    only what the caller may see (`Guard.visible`).
     """
-    if principal.id is None:
-        return False
-    return part == MANAGEMENT or principal.is_admin
+    return part in REGISTRY_PARTS and principal.id is not None
 
 
 def _split(authorization: str | None) -> tuple[str, str]:

@@ -91,6 +91,16 @@ class Pattern:
             mine in ("*", theirs) for mine, theirs in zip(wanted, path, strict=True)
         )
 
+    @property
+    def prefix(self) -> str:
+        """The beginning that every repository of the pattern shares: all before the first ``*``."""
+        literal: list[str] = []
+        for element in self.elements:
+            if "*" in element:
+                return "".join(f"{each}/" for each in literal)
+            literal.append(element)
+        return "/".join(literal)
+
     def __str__(self) -> str:
         return "/".join(self.elements)
 

@@ -13,7 +13,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, u
 
 from sealift.errors import SealiftError
 from sealift.registry.catalog.database import Query, Reader, Row, Transaction
-from sealift.registry.catalog.schema import account, grant, principal, repository
+from sealift.registry.catalog.schema import account, grant, principal, repository, tag
 
 Visibility = Literal["private", "public"]
 
@@ -179,6 +179,15 @@ _REPOSITORIES_AFTER = Query(
     .limit(bindparam("most"))
 )
 _OWNED = Query(select(repository.c.name).where(repository.c.owner_id == bindparam("id")).limit(1))
+_NOT_OWNED_UNDER = Query(
+    select(repository.c.name)
+    .where(
+        repository.c.name >= bindparam("first"),
+        repository.c.name < bindparam("end"),
+        func.coalesce(repository.c.owner_id, 0) != bindparam("owner"),
+    )
+    .limit(1)
+)
 _NAME_OWNER = select(principal.c.id).where(
     principal.c.kind == "account", principal.c.name == bindparam("first_element")
 )
@@ -252,6 +261,16 @@ def repositories_after(reader: Reader, last: str, most: int) -> list[RepositoryR
     return [_repository(row) for row in reader.all(_REPOSITORIES_AFTER, last=last, most=most)]
 
 
+def other_owner_under(reader: Reader, name: str, owner_id: int) -> str | None:
+    """A repository under the account name `name` that the account `owner_id` does not own, if there is one.
+
+    There are such where somebody else had the name before, or where the
+    repository was there before the account.
+    """
+    row = reader.first(_NOT_OWNED_UNDER, first=name + "/", end=name + "0", owner=owner_id)  # 0 is / plus one
+    return None if row is None else str(row[0])
+
+
 # ------------------------------------------------------------------ changes
 
 _ADD_PRINCIPAL = Query(
@@ -294,6 +313,9 @@ _CREATE_REPOSITORY = Query(
 _SET_VISIBILITY = Query(
     update(repository).where(repository.c.name == bindparam("of")).values(visibility=bindparam("to"))
 )
+
+_REMOVE_TAGS = Query(delete(tag).where(tag.c.repository_id == bindparam("of")))
+_REMOVE_REPOSITORY = Query(delete(repository).where(repository.c.id == bindparam("of")))
 
 
 def add_account(
@@ -432,6 +454,12 @@ def set_visibility(transaction: Transaction, *, name: str, visibility: Visibilit
     """Make a repository public or private; None where there is none of that name."""
     transaction.run(_SET_VISIBILITY, of=name, to=visibility)
     return repository_row(transaction, name)
+
+
+def delete_repository(transaction: Transaction, repository_id: int) -> None:
+    """Delete a repository with all that is in it. Blobs that nobody has any more are collected later."""
+    transaction.run(_REMOVE_TAGS, of=repository_id)  # they hold on to the manifests they name
+    transaction.run(_REMOVE_REPOSITORY, of=repository_id)
 
 
 def _named(reader: Reader, name: str) -> Account:

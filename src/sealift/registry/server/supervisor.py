@@ -7,7 +7,7 @@ in a signal handler:
 * SIGTERM, SIGINT: close the socket, let the workers finish what is in flight,
   at most `Grace.stop_seconds`; a second one ends them at once.
 * SIGHUP, or a certificate that has changed on the disk: start new workers
-  beside the old ones, which finish what they have and go.
+  beside the old ones, which are told (SIGUSR1) to finish what they have and go.
 
 Workers are forked, so what is imported is shared; no thread may run here. A
 worker dies with this process, however this one ends (``PR_SET_PDEATHSIG``).
@@ -82,7 +82,7 @@ class Supervisor:
     Args:
         count: Workers.
         work: What a worker does, in its own process. It is given a function to
-            call once it answers requests; it returns when SIGTERM has ended it.
+            call once it answers requests; it returns when it was told to go.
         stop_listening: Closes this process's copy of the listening socket.
         changed: Whether something on the disk calls for new workers, such as a
             renewed certificate. It sees to it that what it says yes to is usable.
@@ -202,29 +202,29 @@ class Supervisor:
         try:
             started = self._start(self.count)
         except WorkersFail as failure:
-            log.error("%s; the old ones stay", failure)
+            log.error("%s; the old ones stay", failure)  # noqa: TRY400 - the worker printed its own traceback
             for pid in list(self._children):
                 if pid not in old:
                     _send(pid, signal.SIGKILL)
             return
         if started:
-            self._tell(old, self.grace.replace_seconds)
+            self._tell(old, signal.SIGUSR1, self.grace.replace_seconds)
 
-    def _tell(self, pids: list[int], seconds: float) -> None:
+    def _tell(self, pids: list[int], number: signal.Signals, seconds: float) -> None:
         for pid in pids:
             child = self._children.get(pid)
             if child is not None:
                 child.kill_at = time.monotonic() + seconds
-                _send(pid, signal.SIGTERM)
+                _send(pid, number)
 
     def _stop(self) -> None:
         """End every worker: SIGTERM now, SIGKILL for whoever is left at the deadline."""
         self.stop_listening()
-        self._tell(list(self._children), self.grace.stop_seconds)
+        self._tell(list(self._children), signal.SIGTERM, self.grace.stop_seconds)
         while self._children:
             happened = signal.sigtimedwait(_WATCHED, 0.1)
             if happened is not None and happened.si_signo in {signal.SIGTERM, signal.SIGINT}:
-                self._tell(list(self._children), 0.0)
+                self._tell(list(self._children), signal.SIGTERM, 0.0)
             self._reap()
             self._kill_late()
 

@@ -1,0 +1,288 @@
+"""The settings of `sealift serve`: one table of them, and which source of each won.
+
+A setting comes from its flag, else from ``SEALIFT_…`` in the environment, else
+from the configuration file, else it is the default.
+
+Spec: TOML 1.0 for the file; its keys are the flags without the dashes before.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+from sealift.errors import SealiftError
+
+Network = IPv4Network | IPv6Network
+
+
+class BadSetting(SealiftError):
+    """A setting cannot be read, or does not go with another. The message says where it stands."""
+
+    exit_status: ClassVar[int] = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: its name, how it is read, what it is without one."""
+
+    name: str
+    """As in the file; the flag is this with two dashes before it."""
+
+    read: Callable[[str], Any]
+    """From text, as flags and the environment have it. Raises ValueError with a reason."""
+
+    default: Any
+    kind: type = str
+    """What it is in the file."""
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return "SEALIFT_" + self.name.upper().replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Won:
+    """The value of a setting, and what it comes from."""
+
+    value: Any
+    source: str
+    """``default``, ``--listen``, ``SEALIFT_LISTEN``, or ``FILE:LINE``."""
+
+
+def read_address(text: str) -> tuple[str, int]:
+    """``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT``, which is every address."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port
+        raise ValueError("it is not HOST:PORT with a port from 0 to 65535")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address stands in brackets: [::1]:5000")
+    return host or "::", int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _read_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ValueError("it is not a URL such as https://registry.example")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("it has more than scheme, host and port; a registry stands at the root of its host")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _read_workers(text: str) -> int:
+    count = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= count <= MAX_WORKERS:
+        raise ValueError(f"it is not a number from 1 to {MAX_WORKERS}")
+    return count
+
+
+def _read_bool(text: str) -> bool:
+    known = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in known:
+        raise ValueError("it is neither true nor false")
+    return known[text.lower()]
+
+
+def _read_networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(each.strip(), strict=False) for each in text.split(",") if each.strip())
+
+
+def _read_path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+MAX_WORKERS: Final = 64
+
+SETTINGS: Final = (
+    Setting(name="listen", read=read_address, default=("127.0.0.1", 5000)),
+    Setting(name="data", read=_read_path, default=None),
+    Setting(name="external-url", read=_read_url, default=None),
+    Setting(name="workers", read=_read_workers, default=1, kind=int),
+    Setting(name="plain-http", read=_read_bool, default=False, kind=bool),
+    Setting(name="tls-cert", read=_read_path, default=None),
+    Setting(name="tls-key", read=_read_path, default=None),
+    Setting(name="trusted-proxies", read=_read_networks, default=(), kind=list),
+    Setting(name="access-log", read=_read_bool, default=False, kind=bool),
+)
+
+NOT_YET: Final = {
+    "metrics-listen": "metrics",
+    "database": "another database than the SQLite file in the data directory",
+    "storage": "another storage than the files in the data directory",
+}
+"""What the contract names and this version does not have, with what it is for."""
+
+
+def resolve(
+    flags: Mapping[str, str | None], environment: Mapping[str, str], file: Path | None
+) -> dict[str, Won]:
+    """Every setting, with what it comes from.
+
+    Args:
+        flags: The text of each flag that was given, by the setting's name.
+        environment: As in `os.environ`.
+        file: The configuration file, if one was named.
+
+    Raises:
+        BadSetting: One cannot be read, or the file has a key that is none.
+    """
+    for name, purpose in NOT_YET.items():
+        variable = "SEALIFT_" + name.upper().replace("-", "_")
+        if flags.get(name) is not None or variable in environment:
+            given = f"--{name}" if flags.get(name) is not None else variable
+            raise BadSetting(
+                f"{given} is not in this version", why=f"it cannot use {purpose} yet", hint="leave it away"
+            )
+    written = {} if file is None else _read_file(file)
+    won: dict[str, Won] = {}
+    for setting in SETTINGS:
+        text = flags.get(setting.name)
+        if text is not None:
+            won[setting.name] = _read(setting, text, f"--{setting.name}")
+        elif environment.get(setting.variable):
+            won[setting.name] = _read(setting, environment[setting.variable], setting.variable)
+        elif setting.name in written:
+            won[setting.name] = _read(setting, *written[setting.name])
+        else:
+            won[setting.name] = Won(value=setting.default, source="default")
+    if won["data"].value is None:
+        won["data"] = Won(value=_default_data(environment), source="default")
+    return won
+
+
+def check(won: Mapping[str, Won]) -> None:
+    """See that the settings go together.
+
+    Raises:
+        BadSetting: They do not.
+    """
+    host, _ = won["listen"].value
+    certificate, key = won["tls-cert"], won["tls-key"]
+    if (certificate.value is None) is not (key.value is None):
+        given = certificate if certificate.value is not None else key
+        raise BadSetting(
+            "TLS takes a certificate and its key",
+            why=f"only one is given ({given.source})",
+            hint="give both: --tls-cert FILE --tls-key FILE",
+        )
+    if certificate.value is not None and won["plain-http"].value:
+        raise BadSetting(
+            "TLS and plain HTTP are both asked for",
+            why=f"{certificate.source} and {won['plain-http'].source}",
+            hint="leave one of them away",
+        )
+    if not is_loopback(host) and certificate.value is None and not won["plain-http"].value:
+        raise BadSetting(
+            f"{host} can be reached from other machines, and there is no TLS",
+            why="passwords and tokens would travel in the clear",
+            hint="give --tls-cert and --tls-key; or say --plain-http if a proxy in front speaks TLS",
+        )
+    if certificate.value is not None:
+        check_certificate(certificate.value, key.value)
+
+
+def check_certificate(certificate: Path, key: Path) -> None:
+    """See that a certificate and its key can be served with.
+
+    Raises:
+        BadSetting: They cannot be read, or do not belong together.
+    """
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as bad:
+        raise BadSetting(
+            f"the certificate {certificate} and the key {key} cannot be used",
+            why=bad.reason or str(bad),
+            hint="give a PEM certificate chain and its unencrypted key",
+        ) from None
+    except OSError as missing:
+        raise BadSetting(
+            "the certificate or its key cannot be read", why=f"{missing.strerror}: {certificate}, {key}"
+        ) from None
+
+
+def _no_password() -> str:
+    """Asked for where the key is encrypted: openssl would ask at the terminal, and a server has none."""
+    return ""
+
+
+def _default_data(environment: Mapping[str, str]) -> Path:
+    """``$XDG_DATA_HOME/sealift``. Spec: XDG Base Directory Specification 0.8."""
+    home = environment.get("XDG_DATA_HOME", "")
+    return (Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "share") / "sealift"
+
+
+def _read(setting: Setting, text: str, source: str) -> Won:
+    try:
+        return Won(value=setting.read(text), source=source)
+    except ValueError as bad:
+        raise BadSetting(f"{source} cannot be {text!r}", why=str(bad)) from None
+
+
+def _read_file(file: Path) -> dict[str, tuple[str, str]]:
+    """The text and the place of every key of the file."""
+    try:
+        content = file.read_text(encoding="utf-8")
+        document = tomllib.loads(content)
+    except OSError as missing:
+        raise BadSetting(
+            f"the configuration file {file} cannot be read", why=missing.strerror, hint="see --config"
+        ) from None
+    except ValueError as bad:
+        raise BadSetting(f"the configuration file {file} is not TOML", why=str(bad)) from None
+    known = {setting.name: setting for setting in SETTINGS}
+    read: dict[str, tuple[str, str]] = {}
+    for key, value in document.items():
+        place = f"{file}:{_line_of(content, key)}"
+        if key not in known:
+            near = NOT_YET.get(key)
+            raise BadSetting(
+                f"{place}: there is no setting {key!r}",
+                why=f"this version cannot use {near} yet" if near else None,
+                hint="the settings are " + ", ".join(known),
+            )
+        kind = known[key].kind
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise BadSetting(f"{place}: {key} is not {_KINDS[kind]}")
+        read[key] = (",".join(str(each) for each in value) if isinstance(value, list) else str(value), place)
+    return read
+
+
+_KINDS: Final = {str: "a string", int: "a number", bool: "true or false", list: "a list of strings"}
+
+
+def _line_of(content: str, key: str) -> int:
+    """The line on which a key of the top level, or a table of that name, begins."""
+    begins = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[.=\]]""")
+    for number, line in enumerate(content.splitlines(), 1):
+        if begins.match(line):
+            return number
+    return 1

@@ -1,0 +1,564 @@
+"""The registry's front door: one ASGI application, from the request to a handler and back.
+
+It decides nothing. Every request is matched against one table, `Routes`; what
+the route needs goes to the one gate (`sealift.registry.access.guard`); what the
+handler answers is written out. A route without a row in the table of the tests
+(route by identity by visibility) fails them.
+
+``HEAD`` is answered as ``GET`` without the body: status, type, length and
+digest are the same (R-OCI-4). What a handler raises becomes the protocol's JSON
+envelope; what nobody foresaw becomes a 500 that says nothing, and a traceback in
+the log.
+
+Clients are held to a pace (`sealift.registry.pace`), and memory does not grow
+with what a client does not read: a file is read in pieces, each after the
+server has taken the one before.
+
+Spec: ASGI 3.0; distribution-spec v1.1.1, "Endpoints"; R-OCI-4, R-OCI-28.
+"""
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from sealift.errors import SealiftError
+from sealift.protocol.endpoints import (
+    BadPath,
+    Endpoint,
+    Match,
+    MethodNotAllowed,
+    NoRoute,
+    is_name,
+    match,
+)
+from sealift.protocol.error_codes import ErrorCode, ProtocolError, write_errors
+from sealift.registry.access.guard import Demand, Guard
+from sealift.registry.access.passwords import TooManyChecks
+from sealift.registry.access.token_endpoint import TokenEndpoint
+from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
+from sealift.registry.catalog.database import CatalogFailed
+from sealift.registry.exchange import ANONYMOUS, Answer, Call, FileSlice, Principal
+from sealift.registry.management.routes import Management, as_refusal
+from sealift.registry.pace import Pace, Waiting
+from sealift.registry.refusal import RegistryRefusal
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("sealift.access")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Handler = Callable[[Call], Awaitable[Answer]]
+
+READ_BYTES: Final = 256 * 1024
+"""Bytes of a file read at a time. Measured: larger ones are no faster, and each stream holds one."""
+
+MAX_HEADER_BYTES: Final = 32 * 1024
+"""Bytes of all header lines. The server itself refuses a request of a hundred of them."""
+
+MAX_QUERY_BYTES: Final = 16 * 1024
+MAX_QUERY_FIELDS: Final = 200
+
+WATCHED_BYTES: Final = 8 * 1024 * 1024
+"""From this size on, a response stops when its client goes away: the server does not say so by itself."""
+
+DRAIN_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of a refused request's body that are read and thrown away, so that a client
+which is still sending gets to read the refusal instead of a reset connection."""
+
+DRAIN_SECONDS: Final = 5.0
+
+_API_VERSION: Final = (b"docker-distribution-api-version", b"registry/2.0")
+"""What old clients look for to tell a registry of this protocol."""
+
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+PULL: Final = frozenset({"pull"})
+PUSH: Final = frozenset({"push"})
+DELETE: Final = frozenset({"delete"})
+
+
+class ClientGone(Exception):
+    """The client went away, or was given up, in the middle of its request. Nobody hears an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What an endpoint of the registry protocol needs, and who answers."""
+
+    handler: Handler
+    actions: frozenset[str] = frozenset()
+    registry: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What the door is told about where it stands."""
+
+    external_url: str | None = None
+    """Scheme and authority that clients use. It decides realms and makes locations absolute."""
+
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """From whom ``X-Forwarded-Host`` and ``X-Forwarded-Proto`` count."""
+
+    log_requests: bool = False
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request on its way through."""
+
+    method: str
+    headers: dict[str, str]
+    waiting: Waiting
+    body_read: bool = False
+    """Whether the request's body has been read to its end, or has none."""
+
+    started: bool = False
+    """Whether the status has been sent: after that an error can only end the connection."""
+
+    status: int = 0
+    sent: int = 0
+    principal: Principal = ANONYMOUS
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+class App:
+    """The ASGI application of one worker."""
+
+    def __init__(
+        self,
+        routes: Mapping[Endpoint, Route],
+        *,
+        guard: Guard,
+        tokens: TokenEndpoint,
+        management: Management,
+        is_ready: Callable[[], bool],
+        pace: Pace,
+        door: Door,
+    ) -> None:
+        self.routes = routes
+        self._guard = guard
+        self._tokens = tokens
+        self._management = management
+        self._is_ready = is_ready
+        self.pace = pace
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Spec: ASGI 3.0, "HTTP Connection Scope"."""
+        if scope["type"] != "http":
+            return
+        began = monotonic()
+        exchange = _Exchange(scope["method"], _read_headers(scope), self.pace.enter())
+        exchange.body_read = not (
+            "content-length" in exchange.headers or "transfer-encoding" in exchange.headers
+        )
+        try:
+            try:
+                answer = await self._answer(scope, receive, exchange)
+            except ClientGone:
+                return
+            except Exception as failure:  # noqa: BLE001 - whatever it is, the client gets an envelope and no traceback
+                answer = _refusal_answer(failure)
+            try:
+                await self._write(answer, exchange, receive, send)
+            except _Damaged as damaged:
+                if exchange.started:
+                    raise
+                await self._write(_refusal_answer(damaged), exchange, receive, send)
+        except asyncio.CancelledError:
+            if not exchange.waiting.given_up:
+                raise
+            await self._give_up(exchange, send)
+        except ClientGone:
+            return
+        finally:
+            self.pace.leave(exchange.waiting)
+            if self._door.log_requests:
+                _log_request(scope, exchange, monotonic() - began)
+
+    # ------------------------------------------------------------------ in
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: _Exchange) -> Answer:
+        """Find the route, pass the gate, call the handler."""
+        raw_path = scope["raw_path"].decode("latin-1")
+        headers = exchange.headers
+        if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
+            raise RegistryRefusal(ErrorCode.SIZE_INVALID, "the headers are too long", status=431)
+        query = _read_query(scope["query_string"])
+        base_url = self._base_url(scope, headers)
+        realm = base_url + "/token"
+        body = self._body(receive, exchange)
+        if raw_path.startswith("/v2"):
+            return await self._registry(raw_path, query, body, exchange, realm)
+        if raw_path == "/token":
+            return await self._token(query, body, exchange, realm)
+        if raw_path == "/api/v1" or raw_path.startswith("/api/v1/"):
+            return await self._manage(raw_path, query, body, exchange, realm)
+        if raw_path in {"/healthz", "/readyz"}:
+            return self._health(raw_path, exchange.method)
+        raise RegistryRefusal(ErrorCode.UNSUPPORTED, "there is nothing here", status=404)
+
+    async def _registry(
+        self,
+        raw_path: str,
+        query: dict[str, tuple[str, ...]],
+        body: AsyncIterator[bytes],
+        exchange: _Exchange,
+        realm: str,
+    ) -> Answer:
+        found = match(exchange.method, raw_path)
+        if not isinstance(found, Match):
+            raise _unmatched(found)
+        route = self.routes.get(found.endpoint)
+        if route is None:
+            raise RegistryRefusal(ErrorCode.UNSUPPORTED, "this registry does not do that", status=404)
+        mount_from = ""
+        if found.endpoint is Endpoint.START_UPLOAD:
+            source = query.get("from", ("",))[0]
+            mount_from = source if "mount" in query and is_name(source) else ""
+        demand = Demand(
+            repository=found.name, actions=route.actions, registry=route.registry, mount_from=mount_from
+        )
+        admission = await self._guard.admit(exchange.headers.get("authorization"), demand, realm=realm)
+        exchange.principal = admission.principal
+        return await route.handler(
+            Call(
+                method="GET" if exchange.method == "HEAD" else exchange.method,
+                path=found.parts,
+                query=query,
+                headers=exchange.headers,
+                body=body,
+                principal=admission.principal,
+                base_url=self._door.external_url or "",
+                readable=admission.readable,
+            )
+        )
+
+    async def _token(
+        self,
+        query: dict[str, tuple[str, ...]],
+        body: AsyncIterator[bytes],
+        exchange: _Exchange,
+        realm: str,
+    ) -> Answer:
+        authorization = exchange.headers.get("authorization")
+        if exchange.method in {"GET", "HEAD"}:
+            return await self._tokens.get(authorization, query, realm=realm)
+        if exchange.method == "POST":
+            kind = exchange.headers.get("content-type", "")
+            return await self._tokens.post(authorization, kind, body, realm=realm)
+        raise _unmatched(MethodNotAllowed(("GET", "HEAD", "POST")))
+
+    async def _manage(
+        self,
+        raw_path: str,
+        query: dict[str, tuple[str, ...]],
+        body: AsyncIterator[bytes],
+        exchange: _Exchange,
+        realm: str,
+    ) -> Answer:
+        route, parts = self._management.find(exchange.method, raw_path)
+        principal = ANONYMOUS
+        if not route.is_open:
+            admission = await self._guard.admit(
+                exchange.headers.get("authorization"), route.demand, realm=realm
+            )
+            principal = exchange.principal = admission.principal
+        return await route.handler(
+            Call(
+                method=exchange.method,
+                path=parts,
+                query=query,
+                headers=exchange.headers,
+                body=body,
+                principal=principal,
+            )
+        )
+
+    def _health(self, path: str, method: str) -> Answer:
+        """``/healthz``: this process answers. ``/readyz``: it can also do its work."""
+        if method not in {"GET", "HEAD"}:
+            raise _unmatched(MethodNotAllowed(("GET", "HEAD")))
+        well = path == "/healthz" or (not self.pace.stopping and self._is_ready())
+        return Answer(
+            status=200 if well else 503,
+            headers={"content-type": "application/json", "cache-control": "no-store"},
+            body=_HEALTHY if well else _UNREADY,
+        )
+
+    def _base_url(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        """Scheme and authority under which the client reached us."""
+        if self._door.external_url is not None:
+            return self._door.external_url
+        scheme, host = scope["scheme"], headers.get("host", "")
+        if self._door.trusted_proxies and self._is_proxy(scope):
+            forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip()
+            scheme = forwarded if forwarded in {"http", "https"} else scheme
+            host = headers.get("x-forwarded-host", "").partition(",")[0].strip() or host
+        if not _HOST.fullmatch(host):
+            raise RegistryRefusal(ErrorCode.UNSUPPORTED, "the Host header names no host", status=400)
+        return f"{scheme}://{host}"
+
+    def _is_proxy(self, scope: Scope) -> bool:
+        try:
+            client = ip_address((scope.get("client") or ("",))[0])
+        except ValueError:
+            return False
+        return any(client in network for network in self._door.trusted_proxies)
+
+    async def _body(self, receive: Receive, exchange: _Exchange) -> AsyncIterator[bytes]:
+        """The request's body, piece by piece as it comes.
+
+        Raises:
+            ClientGone: It ended early: what was yielded is not all.
+        """
+        waiting, now = exchange.waiting, self.pace.now
+        while not exchange.body_read:
+            waiting.since = now()
+            message = await receive()
+            waiting.since = None
+            if message["type"] != "http.request":
+                raise ClientGone
+            exchange.body_read = not message.get("more_body", False)
+            piece: bytes = message.get("body", b"")
+            if piece:
+                waiting.received += len(piece)
+                yield piece
+
+    # ------------------------------------------------------------------ out
+
+    async def _write(self, answer: Answer, exchange: _Exchange, receive: Receive, send: Send) -> None:
+        """Send an answer."""
+        body = answer.body
+        if exchange.method == "HEAD":
+            if isinstance(body, bytes) and body:
+                answer.headers.setdefault("content-length", str(len(body)))
+            if not isinstance(body, (bytes, FileSlice)):
+                await _close(body)
+            body = b""
+        elif isinstance(body, bytes):
+            if answer.status not in {204, 304}:
+                answer.headers["content-length"] = str(len(body))
+        elif isinstance(body, FileSlice):
+            await self._write_file(body, answer, exchange, receive, send)
+            return
+        else:
+            await self._write_stream(body, answer, exchange, send)
+            return
+        if not exchange.body_read and answer.status >= 400:  # noqa: PLR2004 - the statuses of refusals
+            await self._write_and_drain(body, answer, exchange, receive, send)
+            return
+        await self._start(answer, exchange, send)
+        exchange.sent = len(body)
+        await send({"type": "http.response.body", "body": body})
+
+    async def _start(self, answer: Answer, exchange: _Exchange, send: Send) -> None:
+        headers = [_API_VERSION]
+        headers += [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()
+        ]
+        exchange.started = True
+        exchange.status = answer.status
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+    async def _write_file(
+        self, part: FileSlice, answer: Answer, exchange: _Exchange, receive: Receive, send: Send
+    ) -> None:
+        """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent."""
+        try:
+            descriptor = os.open(part.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as missing:
+            raise _Damaged(f"{part.path.name} cannot be opened: {missing.strerror}") from missing
+        gone: asyncio.Task[None] | None = None
+        if exchange.body_read and part.stop - part.start > WATCHED_BYTES:
+            gone = asyncio.get_running_loop().create_task(_until_gone(receive))
+        waiting, now = exchange.waiting, self.pace.now
+        try:
+            if os.fstat(descriptor).st_size < part.stop:
+                raise _Damaged(f"{part.path.name} is shorter than it should be")
+            answer.headers["content-length"] = str(part.stop - part.start)
+            await self._start(answer, exchange, send)
+            place = part.start
+            while place < part.stop:
+                piece = os.pread(descriptor, min(READ_BYTES, part.stop - place), place)
+                if not piece:
+                    raise _Damaged(f"{part.path.name} became shorter while it was read")
+                place += len(piece)
+                waiting.since = now()
+                await send({"type": "http.response.body", "body": piece, "more_body": place < part.stop})
+                waiting.since = None
+                exchange.sent += len(piece)
+                if gone is not None and gone.done():
+                    raise ClientGone
+            if part.start == part.stop:
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            os.close(descriptor)
+            if gone is not None:
+                gone.cancel()
+
+    async def _write_stream(
+        self, body: AsyncIterator[bytes], answer: Answer, exchange: _Exchange, send: Send
+    ) -> None:
+        """Send what a handler makes as it goes."""
+        waiting, now = exchange.waiting, self.pace.now
+        try:
+            await self._start(answer, exchange, send)
+            async for piece in body:
+                waiting.since = now()
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                waiting.since = None
+                exchange.sent += len(piece)
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await _close(body)
+
+    async def _write_and_drain(
+        self, body: bytes, answer: Answer, exchange: _Exchange, receive: Receive, send: Send
+    ) -> None:
+        """Send a refusal to a client that is still sending, and let it find out.
+
+        Closing at once would reset the connection, and the client would report
+        that instead of what it was told. Where it waits for ``100 Continue`` it
+        sends nothing, and is not asked to.
+        """
+        await self._start(answer, exchange, send)
+        exchange.sent = len(body)
+        expects = exchange.headers.get("expect", "").lower() == "100-continue"
+        if not expects or exchange.waiting.received:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            thrown_away = 0
+            try:
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    async for piece in self._body(receive, exchange):
+                        thrown_away += len(piece)
+                        if thrown_away > DRAIN_BYTES:
+                            break
+            except TimeoutError:
+                pass
+            body = b""
+        await send({"type": "http.response.body", "body": body})
+
+    async def _give_up(self, exchange: _Exchange, send: Send) -> None:
+        """End an exchange whose client has stalled."""
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        if exchange.started:
+            raise ClientGone
+        answer = Answer(status=408, headers={"connection": "close"})
+        await self._start(answer, exchange, send)
+        await send({"type": "http.response.body", "body": b""})
+
+
+class _Damaged(Exception):
+    """A stored file is not what the catalog says. The message is for the log, and has no secret."""
+
+
+_HEALTHY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"ok"}'
+_UNREADY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"unavailable"}'
+
+
+def _read_headers(scope: Scope) -> dict[str, str]:
+    """Names in lower case; a repeated header joined with commas. Spec: RFC 9110, section 5.2."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def _read_query(raw: bytes) -> dict[str, tuple[str, ...]]:
+    if not raw:
+        return {}
+    if len(raw) > MAX_QUERY_BYTES:
+        raise RegistryRefusal(ErrorCode.SIZE_INVALID, "the query is too long", status=414)
+    query: dict[str, tuple[str, ...]] = {}
+    try:
+        pairs = parse_qsl(
+            raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS, errors="strict"
+        )
+    except ValueError:
+        raise RegistryRefusal(ErrorCode.UNSUPPORTED, "the query cannot be read", status=400) from None
+    for name, value in pairs:
+        query[name] = (*query.get(name, ()), value)
+    return query
+
+
+def _unmatched(found: NoRoute | MethodNotAllowed | BadPath) -> RegistryRefusal:
+    if isinstance(found, BadPath):
+        return RegistryRefusal(found.code, found.message, status=found.status)
+    if isinstance(found, MethodNotAllowed):
+        return RegistryRefusal(
+            ErrorCode.UNSUPPORTED,
+            "that path does not take that method",
+            headers={"allow": ", ".join(found.allowed)},
+        )
+    return RegistryRefusal(ErrorCode.UNSUPPORTED, "there is nothing here", status=404)
+
+
+def _refusal_answer(failure: Exception) -> Answer:
+    """What a client is told about something that was raised."""
+    headers: dict[str, str] = {}
+    code: str
+    detail: Any = None
+    if isinstance(failure, RegistryRefusal):
+        status, code, message = failure.status, failure.code, str(failure)
+        headers, detail = failure.headers, failure.detail
+    elif isinstance(failure, TooManyChecks):
+        status, code, message = 429, ErrorCode.TOOMANYREQUESTS, str(failure)
+        headers = {"retry-after": str(failure.retry_after_seconds)}
+    elif isinstance(failure, StorageRefused | CatalogFailed):
+        log.error("%s (%s)", failure, failure.why)
+        full = isinstance(failure, StorageRefused) and failure.is_full
+        status, code, message = 507 if full else 503, ErrorCode.UNAVAILABLE, str(failure)
+        headers = {"retry-after": "60" if full else "5"}
+    elif isinstance(failure, _Damaged | BlobDamaged):
+        log.critical("stored content is damaged: %s", failure)
+        status, code, message = 500, ErrorCode.UNKNOWN, "stored content is damaged; pushing it again mends it"
+    elif isinstance(failure, SealiftError) and (refusal := as_refusal(failure)) is not None:
+        status, code, message = refusal.status, refusal.code, str(refusal)
+        detail = {key: text for key, text in (("why", refusal.why), ("hint", refusal.hint)) if text} or None
+    elif isinstance(failure, SealiftError):
+        log.error("%s (%s)", failure, failure.why)
+        status, code, message = 500, ErrorCode.UNKNOWN, str(failure)
+    else:
+        log.error("a handler failed", exc_info=failure)
+        status, code, message = 500, ErrorCode.UNKNOWN, "the registry failed; its log says why"
+    headers = {**headers, "content-type": "application/json"}
+    return Answer(status=status, headers=headers, body=write_errors([ProtocolError(code, message, detail)]))
+
+
+async def _until_gone(receive: Receive) -> None:
+    """Return when the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _close(body: AsyncIterator[bytes]) -> None:
+    closer = getattr(body, "aclose", None)
+    if closer is not None:
+        await closer()
+
+
+def _log_request(scope: Scope, exchange: _Exchange, seconds: float) -> None:
+    """One line: who, what, how it went. The query stays out: people put passwords there."""
+    access_log.info(
+        '%s %s "%s %s" %d %d %.1fms',
+        (scope.get("client") or ("-",))[0],
+        exchange.principal.name,
+        exchange.method,
+        scope["raw_path"].decode("ascii", "backslashreplace"),
+        exchange.status,
+        exchange.sent,
+        seconds * 1000,
+    )

@@ -1,0 +1,164 @@
+"""The registry put together by hand: what one process needs, opened and closed in order."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from sealift.errors import SealiftError
+from sealift.protocol.endpoints import Endpoint
+from sealift.registry.access.audit_trail import AuditTrail
+from sealift.registry.access.first_account import ensure_first_account, forget_first_password
+from sealift.registry.access.guard import CATALOG, Guard
+from sealift.registry.access.passwords import PasswordCheck
+from sealift.registry.access.token_endpoint import TokenEndpoint
+from sealift.registry.access.token_issuer import TokenIssuer, ensure_signing_key
+from sealift.registry.app import DELETE, PULL, PUSH, App, Door, Route
+from sealift.registry.blob_store.filesystem import FilesystemBlobStore
+from sealift.registry.blobs import Blobs
+from sealift.registry.catalog.accounts import all_accounts
+from sealift.registry.catalog.database import Catalog
+from sealift.registry.data_directory import DataDirectory
+from sealift.registry.exchange import Answer, Call
+from sealift.registry.garbage import sweep_uploads
+from sealift.registry.listings import Listings
+from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.grant_routes import GrantRoutes
+from sealift.registry.management.repository_routes import RepositoryRoutes
+from sealift.registry.management.routes import Management
+from sealift.registry.manifests import Manifests
+from sealift.registry.pace import Pace, Patience
+from sealift.registry.referrers import Referrers
+from sealift.registry.settings import Limits, Tokens
+from sealift.registry.uploads import Uploads
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY_SECONDS: Final = 3600.0
+"""How often uploads that nobody continues are looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a registry is made with."""
+
+    data: DataDirectory
+    door: Door = field(default_factory=Door)
+    tokens: Tokens = field(default_factory=Tokens)
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    workers: int = 1
+    """Processes that share this machine's cores: one password is checked per core at a time."""
+
+
+def prepare(data: DataDirectory) -> bool:
+    """Make the data directory ready to be served: its catalog, the first account, a key to sign with.
+
+    One process does this, holding the directory's lock, before any other opens it.
+
+    Returns:
+        Whether the first account was made now.
+    """
+    data.prepare()
+    with Catalog(data.catalog) as catalog:
+        made = ensure_first_account(catalog, data.path)
+        catalog.write_now(lambda transaction: ensure_signing_key(transaction, now=catalog.now()))
+    return made
+
+
+@asynccontextmanager
+async def open_registry(parts: Parts) -> AsyncIterator[App]:
+    """The application of one process, over a data directory that `prepare` has made ready."""
+    catalog = Catalog(parts.data.catalog)
+    store = FilesystemBlobStore(blobs=parts.data.blobs, uploads=parts.data.uploads)
+    threads = max(1, (os.cpu_count() or 1) // parts.workers)
+    hashing = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+    audit = AuditTrail(catalog)
+    passwords = PasswordCheck(hashing, threads=threads, now=time.monotonic)
+    issuer = TokenIssuer(
+        catalog,
+        issuer=parts.tokens.issuer,
+        service=parts.tokens.service,
+        lifetime_seconds=parts.tokens.lifetime_seconds,
+        now=time.time,
+    )
+    guard = Guard(catalog, issuer=issuer, passwords=passwords, audit=audit)
+    management = Management(
+        accounts=AccountRoutes(
+            catalog,
+            passwords,
+            audit,
+            password_changed=lambda name: forget_first_password(parts.data.path, name),
+        ),
+        repositories=RepositoryRoutes(catalog, guard, audit),
+        grants=GrantRoutes(catalog, audit),
+    )
+    app = App(
+        _routes(catalog, store, guard, parts.limits),
+        guard=guard,
+        tokens=TokenEndpoint(guard, issuer),
+        management=management,
+        is_ready=lambda: bool(all_accounts(catalog)) and os.access(parts.data.uploads, os.W_OK),
+        pace=Pace(parts.patience, now=time.monotonic),
+        door=parts.door,
+    )
+    sweeping = asyncio.create_task(_sweep(catalog, store, parts.limits))
+    try:
+        yield app
+    finally:
+        sweeping.cancel()
+        await audit.flush()
+        hashing.shutdown(wait=False, cancel_futures=True)
+        store.close()
+        catalog.close()
+
+
+def _routes(
+    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits
+) -> dict[Endpoint, Route]:
+    """Every endpoint of the registry protocol: who answers, and what it takes."""
+    blobs = Blobs(catalog, store)
+    uploads = Uploads(catalog, store, limits)
+    manifests = Manifests(catalog, store, limits)
+    listings = Listings(catalog, limits)
+    referrers = Referrers(catalog, limits)
+
+    async def list_repositories(call: Call) -> Answer:
+        return await listings.repositories(call, guard.visible(call.principal))
+
+    return {
+        Endpoint.BASE: Route(handler=_base),
+        Endpoint.GET_BLOB: Route(handler=blobs.get, actions=PULL),
+        Endpoint.DELETE_BLOB: Route(handler=blobs.delete, actions=DELETE),
+        Endpoint.START_UPLOAD: Route(handler=uploads.start, actions=PUSH),
+        Endpoint.SEND_CHUNK: Route(handler=uploads.send_chunk, actions=PUSH),
+        Endpoint.FINISH_UPLOAD: Route(handler=uploads.finish, actions=PUSH),
+        Endpoint.UPLOAD_STATUS: Route(handler=uploads.status, actions=PUSH),
+        Endpoint.CANCEL_UPLOAD: Route(handler=uploads.cancel, actions=PUSH),
+        Endpoint.GET_MANIFEST: Route(handler=manifests.get, actions=PULL),
+        Endpoint.PUT_MANIFEST: Route(handler=manifests.put, actions=PUSH),
+        Endpoint.DELETE_MANIFEST: Route(handler=manifests.delete, actions=DELETE),
+        Endpoint.LIST_TAGS: Route(handler=listings.tags, actions=PULL),
+        Endpoint.LIST_REFERRERS: Route(handler=referrers.get, actions=PULL),
+        Endpoint.LIST_REPOSITORIES: Route(handler=list_repositories, registry=CATALOG),
+    }
+
+
+async def _base(call: Call) -> Answer:  # noqa: ARG001  one signature for all handlers
+    """End-1: whoever gets here speaks the protocol and is known. Spec: distribution-spec v1.1.1, end-1."""
+    return Answer(status=200, headers={"content-type": "application/json"}, body=b"{}")
+
+
+async def _sweep(catalog: Catalog, store: FilesystemBlobStore, limits: Limits) -> None:
+    """End idle uploads, now and every hour. Processes that do it at once do not mind each other."""
+    while True:
+        try:
+            await sweep_uploads(catalog, store, limits)
+        except (OSError, SealiftError):
+            log.exception("looking for idle uploads failed; it is tried again in an hour")
+        await asyncio.sleep(SWEEP_EVERY_SECONDS)

@@ -1,0 +1,1 @@
+"""The management API, ``/api/v1``: accounts, repositories and grants, for accounts only."""

@@ -1,0 +1,378 @@
+"""The table of the management API: every path and method, who answers, and its description in OpenAPI.
+
+Spec: OpenAPI 3.1.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from sealift.errors import SealiftError
+from sealift.registry.access.guard import MANAGEMENT, Demand
+from sealift.registry.access.passwords import WeakPassword
+from sealift.registry.access.permissions import MalformedPattern
+from sealift.registry.catalog.accounts import LastAdmin, NameTaken, NoSuchAccount, NoSuchGrant, StillOwns
+from sealift.registry.exchange import Answer, Call
+from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.documents import (
+    AccountChange,
+    AccountDocument,
+    Closed,
+    Document,
+    GrantDocument,
+    ListDocument,
+    NewAccount,
+    NewGrant,
+    NewPassword,
+    NewRepository,
+    Registry,
+    RepositoryChange,
+    RepositoryDocument,
+    WhoAmI,
+    written,
+    written_json,
+)
+from sealift.registry.management.grant_routes import GrantRoutes
+from sealift.registry.management.refusal import ManagementRefusal
+from sealift.registry.management.repository_routes import RepositoryRoutes
+
+PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementRoute:
+    """One method of one path."""
+
+    demand: ClassVar[Demand] = Demand(registry=MANAGEMENT)
+    """What the gate asks for, whichever route it is: an account that shows its
+    password, or a token that was made for management."""
+
+    method: str
+    template: str
+    """The path below the prefix; ``{name}`` is one element, ``{name...}`` one or more."""
+
+    summary: str
+    handler: Callable[[Call], Awaitable[Answer]]
+    answer: type[Document] | None = None
+    status: int = 200
+    request: type[Closed] | None = None
+    query: Sequence[str] = ()
+    is_open: bool = False
+    """Whether everyone may ask, so that the gate is not asked. It is for what is the same for everyone."""
+
+    def pattern(self) -> re.Pattern[str]:
+        """The regular expression of the paths."""
+        text = re.escape(self.template).replace(r"\{", "{").replace(r"\}", "}").replace(r"\.\.\.", "...")
+        text = re.sub(r"\{(\w+)\.\.\.\}", r"(?P<\1>.+)", text)
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", text))
+
+
+class Management:
+    """Finds the route of a request, and describes all of them."""
+
+    def __init__(
+        self, *, accounts: AccountRoutes, repositories: RepositoryRoutes, grants: GrantRoutes
+    ) -> None:
+        self.routes = (
+            *_own_routes(self),
+            *_account_routes(accounts),
+            *_repository_routes(repositories),
+            *_grant_routes(grants),
+        )
+        self._patterns = [(route.pattern(), route) for route in self.routes]
+
+    def find(self, method: str, raw_path: str) -> tuple[ManagementRoute, dict[str, str]]:
+        """The route for a request, and the parts of its path.
+
+        Raises:
+            ManagementRefusal: 404: there is no such path. 405: not by that method.
+        """
+        path = raw_path.removeprefix(PREFIX)
+        wanted = "GET" if method == "HEAD" else method
+        allowed: list[str] = []
+        for pattern, route in self._patterns:
+            matched = pattern.fullmatch(path)
+            if matched is None:
+                continue
+            if route.method == wanted:
+                return route, matched.groupdict()
+            allowed.append(route.method)
+        if allowed:
+            raise ManagementRefusal(
+                405,
+                "UNSUPPORTED",
+                "that path does not take that method",
+                hint=f"it takes {', '.join(allowed)}",
+            )
+        raise ManagementRefusal(404, "NOT_FOUND", "there is nothing here", hint=f"see {PREFIX}/openapi.json")
+
+    async def about(self, call: Call) -> Answer:  # noqa: ARG002  one signature for all handlers
+        """What stands here: how a client tells that this registry is Sealift."""
+        return written(Registry())
+
+    async def openapi(self, call: Call) -> Answer:  # noqa: ARG002  one signature for all handlers
+        """The description of all of this."""
+        return written_json(self.description())
+
+    def description(self) -> dict[str, Any]:
+        """The OpenAPI 3.1 document."""
+        models = {model for route in self.routes for model in (route.request, route.answer) if model}
+        ordered = sorted(models, key=lambda model: model.__name__)
+        _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+        paths: dict[str, dict[str, Any]] = {}
+        for route in self.routes:
+            path = PREFIX + route.template.replace("...", "")
+            paths.setdefault(path, {})[route.method.lower()] = _operation(route)
+        return {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Sealift management",
+                "version": "v1alpha1",
+                "description": "Accounts, repositories and grants of a Sealift registry. For accounts only: "
+                "Basic, or a token for the scope registry:management:* from the token endpoint.",
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "paths": paths,
+            "components": {
+                "schemas": components,
+                "securitySchemes": {
+                    "basic": {"type": "http", "scheme": "basic"},
+                    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                },
+                "responses": {
+                    "Refusal": {
+                        "description": "No, and why: code, message, and in detail a cause and the next step.",
+                        "content": {"application/json": {"schema": _REFUSAL}},
+                    }
+                },
+            },
+        }
+
+
+def as_refusal(failure: SealiftError) -> ManagementRefusal | None:
+    """The management answer to what the catalog or a check raised, or None for what is none of theirs."""
+    if isinstance(failure, ManagementRefusal):
+        return failure
+    for kind, (status, code) in _STATUSES.items():
+        if isinstance(failure, kind):
+            return ManagementRefusal(status, code, str(failure), why=failure.why, hint=failure.hint)
+    return None
+
+
+_STATUSES: dict[type[SealiftError], tuple[int, str]] = {
+    NameTaken: (409, "CONFLICT"),
+    StillOwns: (409, "CONFLICT"),
+    LastAdmin: (409, "CONFLICT"),
+    NoSuchAccount: (404, "NOT_FOUND"),
+    NoSuchGrant: (404, "NOT_FOUND"),
+    WeakPassword: (400, "INVALID"),
+    MalformedPattern: (400, "INVALID"),
+}
+
+_REFUSAL: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                    "detail": {
+                        "type": "object",
+                        "properties": {"why": {"type": "string"}, "hint": {"type": "string"}},
+                    },
+                },
+            },
+        }
+    },
+}
+
+
+def _operation(route: ManagementRoute) -> dict[str, Any]:
+    described: dict[str, Any] = {"summary": route.summary, "responses": {}}
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{(\w+)(?:\.\.\.)?\}", route.template)
+    ]
+    parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in route.query]
+    if parameters:
+        described["parameters"] = parameters
+    if route.request is not None:
+        described["requestBody"] = {"required": True, "content": _content(route.request)}
+    success: dict[str, Any] = {"description": route.summary}
+    if route.answer is not None:
+        success["content"] = _content(route.answer)
+    described["responses"][str(route.status)] = success
+    if not route.is_open:
+        described["security"] = [{"basic": []}, {"token": []}]
+        described["responses"]["default"] = {"$ref": "#/components/responses/Refusal"}
+    return described
+
+
+def _content(model: type) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+
+
+def _own_routes(management: Management) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="",
+            summary="What this is.",
+            handler=management.about,
+            answer=Registry,
+            is_open=True,
+        ),
+        ManagementRoute(
+            method="GET",
+            template="/",
+            summary="What this is.",
+            handler=management.about,
+            answer=Registry,
+            is_open=True,
+        ),
+        ManagementRoute(
+            method="GET",
+            template="/openapi.json",
+            summary="This description.",
+            handler=management.openapi,
+            is_open=True,
+        ),
+    )
+
+
+def _account_routes(accounts: AccountRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/whoami",
+            summary="Who the caller is.",
+            handler=accounts.whoami,
+            answer=WhoAmI,
+        ),
+        ManagementRoute(
+            method="GET",
+            template="/accounts",
+            summary="Every account; for who is no admin, its own.",
+            handler=accounts.list,
+            answer=ListDocument,
+        ),
+        ManagementRoute(
+            method="POST",
+            template="/accounts",
+            summary="Add an account.",
+            handler=accounts.add,
+            request=NewAccount,
+            answer=AccountDocument,
+            status=201,
+        ),
+        ManagementRoute(
+            method="GET",
+            template="/accounts/{name}",
+            summary="One account.",
+            handler=accounts.show,
+            answer=AccountDocument,
+        ),
+        ManagementRoute(
+            method="PATCH",
+            template="/accounts/{name}",
+            summary="Disable or enable an account.",
+            handler=accounts.change,
+            request=AccountChange,
+            answer=AccountDocument,
+        ),
+        ManagementRoute(
+            method="DELETE",
+            template="/accounts/{name}",
+            summary="Remove an account; its repositories go to the one named by transferTo.",
+            handler=accounts.remove,
+            status=204,
+            query=("transferTo",),
+        ),
+        ManagementRoute(
+            method="PUT",
+            template="/accounts/{name}/password",
+            summary="Give an account another password.",
+            handler=accounts.password,
+            request=NewPassword,
+            answer=AccountDocument,
+        ),
+    )
+
+
+def _repository_routes(repositories: RepositoryRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/repositories",
+            summary="The repositories that the caller may see, a page at a time.",
+            handler=repositories.list,
+            answer=ListDocument,
+            query=("last",),
+        ),
+        ManagementRoute(
+            method="POST",
+            template="/repositories",
+            summary="Make a repository.",
+            handler=repositories.create,
+            request=NewRepository,
+            answer=RepositoryDocument,
+            status=201,
+        ),
+        ManagementRoute(
+            method="GET",
+            template="/repositories/{name...}",
+            summary="One repository.",
+            handler=repositories.show,
+            answer=RepositoryDocument,
+        ),
+        ManagementRoute(
+            method="PATCH",
+            template="/repositories/{name...}",
+            summary="Make a repository public or private.",
+            handler=repositories.change,
+            request=RepositoryChange,
+            answer=RepositoryDocument,
+        ),
+        ManagementRoute(
+            method="DELETE",
+            template="/repositories/{name...}",
+            summary="Delete a repository with all that is in it.",
+            handler=repositories.delete,
+            status=204,
+        ),
+    )
+
+
+def _grant_routes(grants: GrantRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/grants",
+            summary="The grants that the caller may see; with to, those of one account.",
+            handler=grants.list,
+            answer=ListDocument,
+            query=("to",),
+        ),
+        ManagementRoute(
+            method="POST",
+            template="/grants",
+            summary="Give actions in the repositories of a pattern.",
+            handler=grants.add,
+            request=NewGrant,
+            answer=GrantDocument,
+            status=201,
+        ),
+        ManagementRoute(
+            method="DELETE",
+            template="/grants/{id}",
+            summary="Take a grant back.",
+            handler=grants.remove,
+            status=204,
+        ),
+    )

@@ -1,0 +1,156 @@
+"""One worker: an event loop, the ASGI application, and granian between it and the socket.
+
+Granian's own server classes start, watch and signal processes in their own way;
+we need another (`sealift.registry.server.supervisor`), so this uses the worker
+beneath them. It is the one module that imports granian, and the version is
+pinned.
+
+Measured with granian 2.8: a response body goes out no faster than the client
+reads (a stalled one holds some 6 MiB, a blob of 1 GiB or not), a request body
+comes in no faster than it is read, and a client that goes away ends `receive`
+with ``http.disconnect`` but is silent towards `send`.
+"""
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import granian._futures as _untyped_futures
+import granian._granian as _untyped_granian
+from granian.http import HTTP1Settings
+
+from sealift.registry.app import App
+from sealift.registry.server.listener import BACKLOG
+
+log = logging.getLogger(__name__)
+
+_futures: Any = _untyped_futures
+_granian: Any = _untyped_granian  # its stub describes an older version
+
+HEADER_READ_MILLISECONDS: Final = 30_000
+"""From the first byte of a request to the end of its headers, and between requests of one connection."""
+
+MAX_CONNECTIONS: Final = 4096
+"""Of one worker. Beyond it they wait in the socket's queue."""
+
+LAST_SECONDS: Final = 2.0
+"""Kept back of the time to stop: for writing out what waits, before the supervisor loses patience."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """The certificate and its key, PEM. They are read when a worker starts."""
+
+    certificate: Path
+    key: Path
+
+
+def work(
+    open_app: Callable[[], AbstractAsyncContextManager[App]],
+    listening: socket.socket,
+    *,
+    tls: Tls | None,
+    stop_seconds: float,
+    ready: Callable[[], None],
+) -> None:
+    """Answer requests until told to go. Runs in a process of its own.
+
+    SIGTERM: stop accepting, finish what is in flight, at most `stop_seconds`.
+    SIGUSR1: the same, without a limit but the clients' own pace.
+
+    Args:
+        open_app: Opens the application in this process, and closes it.
+        listening: The shared socket.
+        tls: Serve TLS with this; None is plain HTTP.
+        stop_seconds: From SIGTERM to the end.
+        ready: Called once requests are answered.
+    """
+    _raise_open_files()
+    with asyncio.Runner() as runner:
+        runner.run(_work(open_app, listening, tls, stop_seconds, ready))
+
+
+async def _work(
+    open_app: Callable[[], AbstractAsyncContextManager[App]],
+    listening: socket.socket,
+    tls: Tls | None,
+    stop_seconds: float,
+    ready: Callable[[], None],
+) -> None:
+    loop = asyncio.get_running_loop()
+    finished = asyncio.Event()
+    told = _granian.WorkerSignal()
+    told.add_cb(lambda: loop.call_soon_threadsafe(finished.set))
+    async with open_app() as app:
+        deadlines: list[asyncio.TimerHandle] = []
+
+        def stop() -> None:
+            app.pace.stopping = True
+            deadlines.append(loop.call_later(max(stop_seconds - LAST_SECONDS, 0), _cut, app, finished))
+            told.set()
+
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        loop.add_signal_handler(signal.SIGUSR1, told.set)
+        _start_granian(app, listening, tls, told, loop)
+        ready()
+        await finished.wait()
+        for deadline in deadlines:
+            deadline.cancel()
+
+
+def _cut(app: App, finished: asyncio.Event) -> None:
+    """End whatever is still in flight: its time is up."""
+    cut = app.pace.give_up_all()
+    if cut:
+        log.warning("%d requests were cut short: the server was told to stop", cut)
+    asyncio.get_running_loop().call_later(LAST_SECONDS / 2, finished.set)
+
+
+def _start_granian(
+    app: App, listening: socket.socket, tls: Tls | None, told: Any, loop: asyncio.AbstractEventLoop
+) -> None:
+    """Start granian's threads, which hand every request to `app` on `loop`."""
+    certificate: tuple[object, ...] = (
+        (False, None, None, None, "tls1.2", None, [], False)
+        if tls is None
+        else (True, str(tls.certificate), str(tls.key), None, "tls1.2", None, [], False)
+    )
+    # Positional, as granian itself calls it; the names are those of its own server.
+    worker = _granian.ASGIWorker(
+        1,  # worker_id
+        (None, _granian.SocketHolder(listening.fileno(), False, BACKLOG)),
+        None,  # ipc
+        1,  # runtime_threads
+        8,  # runtime_blocking_threads
+        1,  # blocking_threads
+        30,  # blocking_threads_idle_timeout
+        MAX_CONNECTIONS,  # backpressure
+        "1",  # http_mode: HTTP/2's flow control halves the speed of a large blob, and no client needs it
+        HTTP1Settings(header_read_timeout=HEADER_READ_MILLISECONDS),
+        None,  # http2_settings
+        False,  # websockets
+        None,  # static_path
+        *certificate,
+        (None, None),  # metrics
+    )
+
+    def run(scope: dict[str, Any], protocol: Any) -> Awaitable[None]:
+        return app(scope, protocol.receive, protocol.send)
+
+    # The two private names are what every worker class of granian starts with; there are no public ones.
+    watched = _futures._future_watcher_wrapper(run)  # noqa: SLF001
+    scheduler = _futures._new_cbscheduler(loop, watched, impl_asyncio=True)  # noqa: SLF001
+    worker.serve_async(scheduler, loop, told)
+
+
+def _raise_open_files() -> None:
+    """Allow as many open files as the system lets us: each connection and each blob being sent is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
