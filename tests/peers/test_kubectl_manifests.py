@@ -1,4 +1,4 @@
-"""Our reading of manifests against kubectl's: ``kubectl label --local`` decodes and prints without a cluster."""
+"""Our reading of manifests against kubectl: ``kubectl label --local`` decodes and prints without a cluster."""
 
 import json
 import os

@@ -134,12 +134,15 @@ def _read_json(data: bytes) -> tuple[Node, ...] | None:
     return tuple(roots)
 
 
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+
+
 def _numbered(value: Any, line: int) -> Node:
     if isinstance(value, dict):
         return Node({key: _numbered(member, line) for key, member in value.items()}, line)
     if isinstance(value, list):
         return Node([_numbered(item, line) for item in value], line)
-    return Node(value.encode("utf-8", "replace").decode() if isinstance(value, str) else value, line)
+    return Node(_HALF_A_PAIR.sub("\ufffd", value) if isinstance(value, str) else value, line)
 
 
 def _line_of(event: yaml.Event) -> int:
