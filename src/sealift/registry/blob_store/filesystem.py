@@ -11,13 +11,19 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from sealift.image.digest import Digest
-from sealift.registry.blob_store.blob_store import MOST_BYTES, BlobDamaged, UploadBusy, UploadMissing
+from sealift.registry.blob_store.blob_store import (
+    MOST_BYTES,
+    BlobDamaged,
+    StorageRefused,
+    UploadBusy,
+    UploadMissing,
+)
 from sealift.registry.blob_store.disk import Disk
 from sealift.registry.blob_store.disk_threads import DiskThreads
 from sealift.registry.blob_store.running_hash import RunningHash
@@ -113,7 +119,8 @@ class FilesystemBlobStore:
                 await staged.append(content, most=most, algorithm=expected.algorithm)
                 return await staged.commit(expected)
             except BaseException:
-                await staged.discard()
+                with suppress(StorageRefused):  # what is left is swept; what counts is why
+                    await staged.discard()
                 raise
 
     async def delete(self, digest: Digest) -> None:

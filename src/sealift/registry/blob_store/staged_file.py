@@ -156,7 +156,10 @@ class StagedFile:
             self.hash = None
 
     def _discard(self) -> None:
-        self._disk.remove(self.path)
+        try:
+            self._disk.remove(self.path)
+        except OSError as refused:
+            raise storage_refused(refused) from refused
         self.is_gone = True
 
     def _commit(self, expected: Digest) -> None:
@@ -187,7 +190,9 @@ class StagedFile:
         try:
             self._disk.sync(self._descriptor)
         except OSError:
-            self._discard()
+            with suppress(StorageRefused):
+                self._discard()
+            self.is_gone = True
             raise
 
     def _digest(self, algorithm: str) -> Digest:
