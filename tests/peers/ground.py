@@ -9,12 +9,15 @@ killed, the kernel ends every process in it and takes its mounts and its
 network away: nothing can be left behind.
 """
 
+import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -138,6 +141,9 @@ class Enclosure(Ground):
     address: str = ""
     """With a network of its own: an address in it that is not loopback."""
 
+    network: str = ""
+    """The kernel's name for the network it is in."""
+
     _holder: subprocess.Popen[bytes] | None = None
     _inside: int = 0
 
@@ -164,6 +170,7 @@ class Enclosure(Ground):
         self._holder.stdout.readline()
         pid = self._holder.pid
         self._inside = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        self.network = str(Path(f"/proc/{self._inside}/ns/net").readlink())
         over = self.scratch / "over-etc"
         over.mkdir()
         self.sh(
@@ -203,22 +210,21 @@ class Enclosure(Ground):
         done = self.run("sh", "-ec", f'mkdir -p "$(dirname {path})" && cat > {path}', stdin=text)
         done.checked()
 
+    def listens(self, port: int) -> bool:
+        """Whether something listens on a port of this network, over IPv4 or IPv6."""
+        table = self.sh("cat /proc/net/tcp /proc/net/tcp6")
+        return re.search(rf":{port:04X} [0-9A-F]+:0000 0A ", table) is not None  # 0A: TCP_LISTEN
+
     def close(self) -> None:
         """End everything inside. There is no asking: the first process goes, the kernel does the rest."""
+        if self._inside:
+            with suppress(ProcessLookupError):
+                os.kill(self._inside, signal.SIGKILL)
         if self._holder is not None:
-            self._holder.kill()  # --kill-child: the first process inside goes with it
-            self._holder.communicate()
-            _gone(self._inside)
+            self._holder.communicate()  # it ends once the first process inside has
         for daemon in self._daemons:
             daemon.wait(10)
         shutil.rmtree(self.scratch)
-
-
-def _gone(pid: int) -> None:
-    """Wait until a process that is not our child has ended."""
-    deadline = time.monotonic() + SECONDS_TO_START
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)  # not our child: there is nothing to wait on
 
 
 @contextmanager

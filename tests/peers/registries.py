@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
 import yaml
-from tests.peers.ground import Ground
+from tests.peers.ground import Enclosure, Ground
 from tests.peers.programs import require_program
 from tests.peers.token_server import ISSUER, SERVICE, Signer, token_server
 
@@ -39,6 +40,29 @@ class Registry:
         return f"{self.address}/{repository}{selector}"
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A server's certificate and its key, and the authority that signed it, as PEM files."""
+
+    authority: Path
+    chain: Path
+    key: Path
+
+
+def certificate_for(directory: Path, name: str) -> Certificate:
+    """A certificate for `name` by an authority that nobody knows."""
+    directory.mkdir()
+    made = Certificate(directory / "ca.pem", directory / "chain.pem", directory / "key.pem")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(made.authority))
+    signed = authority.issue_cert(name)
+    for part in signed.cert_chain_pems:
+        part.write_to_path(str(made.chain), append=True)
+    signed.private_key_pem.write_to_path(str(made.key))
+    made.key.chmod(0o600)
+    return made
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that nobody listens on at this moment."""
     with socket.create_server((host, 0)) as server:
@@ -61,18 +85,24 @@ def answers(address: str, path: str) -> Callable[[], bool]:
     return probe
 
 
-def _settings(directory: Path, port: int, authentication: dict[str, object]) -> Path:
-    path = directory / f"docker-registry-{port}.yml"
+def _settings(
+    directory: Path, address: str, authentication: dict[str, object], certificate: Certificate | None = None
+) -> Path:
+    name = f"docker-registry-{address.rpartition(':')[2]}"
+    http: dict[str, object] = {"addr": address}
+    if certificate is not None:
+        http["tls"] = {"certificate": str(certificate.chain), "key": str(certificate.key)}
+    path = directory / f"{name}.yml"
     path.write_text(
         yaml.safe_dump(
             {
                 "version": 0.1,
                 "log": {"accesslog": {"disabled": True}, "level": "error"},
                 "storage": {
-                    "filesystem": {"rootdirectory": str(directory / f"docker-registry-{port}")},
+                    "filesystem": {"rootdirectory": str(directory / name)},
                     "delete": {"enabled": True},
                 },
-                "http": {"addr": f"127.0.0.1:{port}"},
+                "http": http,
                 "auth": authentication,
             }
         )
@@ -80,18 +110,23 @@ def _settings(directory: Path, port: int, authentication: dict[str, object]) -> 
     return path
 
 
-@contextmanager
-def docker_registry_with_passwords(ground: Ground) -> Iterator[Registry]:
-    """docker-registry with a password file: Basic authentication, every user may do everything."""
-    program = require_program("docker-registry")
+def _password_file(ground: Ground) -> dict[str, object]:
+    """Authentication by a password file with one user in it."""
     passwords = ground.scratch / "htpasswd"
     # -C 4: the password is no secret, and a costly hash is paid on each request.
     made = ground.run(require_program("htpasswd"), "-iBnC", "4", USERNAME, stdin=PASSWORD).checked()
     passwords.write_text(made.out)
-    port = free_port()
-    settings = _settings(ground.scratch, port, {"htpasswd": {"realm": "yardstick", "path": str(passwords)}})
-    ground.start(program, "serve", str(settings), ready=answers(f"127.0.0.1:{port}", "/v2/"))
-    yield Registry("docker-registry with passwords", f"127.0.0.1:{port}")
+    return {"htpasswd": {"realm": "yardstick", "path": str(passwords)}}
+
+
+@contextmanager
+def docker_registry_with_passwords(ground: Ground) -> Iterator[Registry]:
+    """docker-registry with a password file: Basic authentication, every user may do everything."""
+    program = require_program("docker-registry")
+    address = f"127.0.0.1:{free_port()}"
+    settings = _settings(ground.scratch, address, _password_file(ground))
+    ground.start(program, "serve", str(settings), ready=answers(address, "/v2/"))
+    yield Registry("docker-registry with passwords", address)
 
 
 @contextmanager
@@ -101,11 +136,20 @@ def docker_registry_with_tokens(ground: Ground) -> Iterator[Registry]:
     bundle = ground.scratch / "token-signer.pem"
     passwords = {USERNAME: PASSWORD, STRANGER: STRANGERS_PASSWORD}
     with token_server(Signer(bundle), passwords=passwords, pushers=frozenset({USERNAME})) as realm:
-        port = free_port()
+        address = f"127.0.0.1:{free_port()}"
         settings = _settings(
             ground.scratch,
-            port,
+            address,
             {"token": {"realm": realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(bundle)}},
         )
-        ground.start(program, "serve", str(settings), ready=answers(f"127.0.0.1:{port}", "/v2/"))
-        yield Registry("docker-registry with tokens", f"127.0.0.1:{port}")
+        ground.start(program, "serve", str(settings), ready=answers(address, "/v2/"))
+        yield Registry("docker-registry with tokens", address)
+
+
+def docker_registry_with_tls(ground: Enclosure, name: str, certificate: Certificate) -> Registry:
+    """docker-registry with a password file and a certificate, on an address of the enclosure's network."""
+    program = require_program("docker-registry")
+    address = f"{ground.address}:5000"
+    settings = _settings(ground.scratch, address, _password_file(ground), certificate)
+    ground.start(program, "serve", str(settings), ready=lambda: ground.listens(5000))
+    return Registry("docker-registry with TLS", f"{name}:5000", scheme="https")
