@@ -214,8 +214,8 @@ class Guard:
     def _admit_bearer(self, token: str, demand: Demand, realm: str) -> Admission:
         try:
             claims = self._issuer.read(token)
-        except TokenRefused as refused:
-            raise self._challenge(demand, realm, "invalid_token", str(refused)) from None
+        except TokenRefused:
+            raise self._challenge(demand, realm, "invalid_token") from None
         given = claims.actions.get(demand.repository, NOTHING)
         if claims.principal_id is None:
             principal = ANONYMOUS
@@ -223,7 +223,7 @@ class Guard:
         else:
             found = standing(self._catalog, claims.principal_id, demand.repository)
             if found is None or found.disabled or found.generation != claims.generation:
-                raise self._challenge(demand, realm, "invalid_token", "the token has been revoked")
+                raise self._challenge(demand, realm, "invalid_token")
             principal = Principal(id=claims.principal_id, name=found.name, is_admin=found.is_admin)
             now = _rights(principal, demand.repository, found) if demand.repository else NOTHING
         if demand.registry and not (
@@ -265,13 +265,14 @@ class Guard:
             readable = frozenset({demand.mount_from})
         return Admission(principal=principal, readable=readable)
 
-    def _challenge(
-        self, demand: Demand, realm: str, error: str = "", message: str = "authentication required"
-    ) -> RegistryRefusal:
-        """A 401 that says where to get a token, and for what."""
+    def _challenge(self, demand: Demand, realm: str, error: str = "") -> RegistryRefusal:
+        """A 401 that says where to get a token, and for what.
+
+        The message is everyone's: clients print it, and people search for it.
+        """
         return RegistryRefusal(
             ErrorCode.UNAUTHORIZED,
-            message,
+            ErrorCode.UNAUTHORIZED.meaning,
             headers={"www-authenticate": self._bearer(realm, demand.scope, error)},
         )
 
@@ -283,9 +284,7 @@ class Guard:
                 demand.scope,
                 "not in the token or not held",
             )
-        return self._challenge(
-            demand, realm, "insufficient_scope", "requested access to the resource is denied"
-        )
+        return self._challenge(demand, realm, "insufficient_scope")
 
     def _wrong_credentials(self, realm: str) -> RegistryRefusal:
         return RegistryRefusal(

@@ -19,7 +19,7 @@ from sealift.registry.catalog.database import Catalog
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.management.documents import (
     AccountChange,
-    ListDocument,
+    AccountList,
     NewAccount,
     NewPassword,
     WhoAmI,
@@ -66,7 +66,7 @@ class AccountRoutes:
             for account in all_accounts(self._catalog)
             if call.principal.is_admin or account.id == call.principal.id
         ]
-        return written(ListDocument(items=shown))
+        return written(AccountList(items=shown))
 
     async def add(self, call: Call) -> Answer:
         """Add an account (201)."""

@@ -4,7 +4,7 @@ A request with a field that is not listed here is refused. What is written never
 holds a password or a hash of one. Fields are camelCase on the wire.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -111,11 +111,24 @@ class GrantDocument(Document, tag="Grant"):
     created_by: str
 
 
-class ListDocument(Document, tag="List"):
-    """Several of a kind; ``continue`` is the ``last`` of the next page, or null at the end."""
+class AccountList(Document, tag="AccountList"):
+    """Accounts, by name."""
 
-    items: Sequence[AccountDocument | RepositoryDocument | GrantDocument]
+    items: list[AccountDocument]
+
+
+class RepositoryList(Document, tag="RepositoryList"):
+    """One page of repositories, by name."""
+
+    items: list[RepositoryDocument]
     continue_: str | None = msgspec.field(default=None, name="continue")
+    """The ``last`` of the next page, or null at the end."""
+
+
+class GrantList(Document, tag="GrantList"):
+    """Grants, oldest first."""
+
+    items: list[GrantDocument]
 
 
 class WhoAmI(Document, tag="WhoAmI"):

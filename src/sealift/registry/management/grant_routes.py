@@ -13,7 +13,7 @@ from sealift.registry.catalog.accounts import (
 from sealift.registry.catalog.database import Catalog
 from sealift.registry.exchange import Answer, Call, Principal
 from sealift.registry.management.documents import (
-    ListDocument,
+    GrantList,
     NewGrant,
     grant_document,
     read,
@@ -33,7 +33,7 @@ class GrantRoutes:
         """Those that the caller may see; ``?to=`` for one account's."""
         to = call.query.get("to", ("",))[0] or None
         shown = [grant_document(row) for row in grants(self._catalog, to=to) if _may_see(call.principal, row)]
-        return written(ListDocument(items=shown))
+        return written(GrantList(items=shown))
 
     async def add(self, call: Call) -> Answer:
         """Give a grant (201). The same one again is the one that is there."""

@@ -17,9 +17,9 @@ from sealift.registry.catalog.accounts import (
 from sealift.registry.catalog.database import Catalog
 from sealift.registry.exchange import Answer, Call, Principal
 from sealift.registry.management.documents import (
-    ListDocument,
     NewRepository,
     RepositoryChange,
+    RepositoryList,
     read,
     repository_document,
     written,
@@ -46,7 +46,7 @@ class RepositoryRoutes:
             for row in rows
             if (actions := self._guard.held(call.principal, row.name))
         ]
-        return written(ListDocument(items=shown, continue_=rows[-1].name if len(rows) == PAGE else None))
+        return written(RepositoryList(items=shown, continue_=rows[-1].name if len(rows) == PAGE else None))
 
     async def create(self, call: Call) -> Answer:
         """Make a repository (201), for admins and in the caller's own name."""
