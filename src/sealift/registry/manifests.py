@@ -282,6 +282,4 @@ def _unknown(reader: Reader, name: str, reference: str) -> RegistryRefusal:
         return RegistryRefusal(
             ErrorCode.NAME_UNKNOWN, "repository name not known to registry", detail={"name": name}
         )
-    return RegistryRefusal(
-        ErrorCode.MANIFEST_UNKNOWN, "manifest unknown to registry", detail={"reference": reference}
-    )
+    return RegistryRefusal(ErrorCode.MANIFEST_UNKNOWN, "manifest unknown", detail={"reference": reference})

@@ -269,10 +269,13 @@ class Guard:
         """A 401 that says where to get a token, and for what.
 
         The message is everyone's: clients print it, and people search for it.
+        docker, podman and skopeo drop the message of an error without a detail,
+        and docker repeats a push for a minute then.
         """
         return RegistryRefusal(
             ErrorCode.UNAUTHORIZED,
             ErrorCode.UNAUTHORIZED.meaning,
+            detail={"scope": demand.scope},
             headers={"www-authenticate": self._bearer(realm, demand.scope, error)},
         )
 
@@ -289,7 +292,8 @@ class Guard:
     def _wrong_credentials(self, realm: str) -> RegistryRefusal:
         return RegistryRefusal(
             ErrorCode.UNAUTHORIZED,
-            "incorrect username or password",
+            ErrorCode.UNAUTHORIZED.meaning,
+            detail="incorrect username or password",
             headers={"www-authenticate": self._bearer(realm, "", "")},
         )
 
