@@ -12,6 +12,7 @@ from tests.peers.registries import (
     Registry,
     docker_registry_with_passwords,
     docker_registry_with_tokens,
+    sealift_registry,
 )
 
 CLIENTS_OF_THE_WORLD = (*docker_clients(), "podman", "skopeo")
@@ -45,7 +46,20 @@ def registry_with_tokens(machine: Ground) -> Iterator[Registry]:
         yield registry
 
 
-@pytest.fixture(scope="session", params=["registry_with_tokens"])
+@pytest.fixture(scope="session")
+def sealift(machine: Ground) -> Iterator[Registry]:
+    """``sealift serve``."""
+    with sealift_registry(machine) as registry:
+        yield registry
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param("registry_with_tokens", id="docker-registry"),
+        pytest.param("sealift", id="sealift"),
+    ],
+)
 def registry(request: pytest.FixtureRequest) -> Registry:
     """Ours, and the yardstick: what a test asks of ours is first shown to be so of the other."""
     found = request.getfixturevalue(request.param)

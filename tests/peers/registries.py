@@ -6,7 +6,9 @@ the client says "for any registry that refuses". Once with a password file
 """
 
 import http.client
+import json
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,6 +146,77 @@ def docker_registry_with_tokens(ground: Ground) -> Iterator[Registry]:
         )
         ground.start(program, "serve", str(settings), ready=answers(address, "/v2/"))
         yield Registry("docker-registry with tokens", address)
+
+
+_MANAGE = """
+import base64, http.client, json, ssl, sys
+host, authority, password, requests = json.load(sys.stdin)
+if authority:
+    connection = http.client.HTTPSConnection(host, context=ssl.create_default_context(cafile=authority))
+else:
+    connection = http.client.HTTPConnection(host)
+headers = {"Authorization": "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()}
+for path, document in requests:
+    connection.request("POST", "/api/v1" + path, json.dumps(document), headers)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    assert answer.status == 201, (path, answer.status, body)
+"""
+
+
+def start_sealift(
+    ground: Ground,
+    *,
+    listen: str,
+    name: str,
+    ready: Callable[[], bool],
+    certificate: Certificate | None = None,
+) -> Registry:
+    """``sealift serve`` with the same two accounts as the yardstick, made through its management API.
+
+    Args:
+        ground: Where it runs.
+        listen: HOST:PORT to listen on.
+        name: HOST:PORT to know it by.
+        ready: Says when it listens.
+        certificate: With one it speaks TLS.
+    """
+    data = ground.scratch / f"sealift-{listen.rpartition(':')[2]}"
+    tls = ["--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key)] if certificate else []
+    ground.start(
+        *(sys.executable, "-m", "sealift", "serve", "--listen", listen, "--data", str(data), *tls),
+        ready=ready,
+    )
+    requests = [
+        ("/accounts", {"name": USERNAME, "password": PASSWORD}),
+        ("/accounts", {"name": STRANGER, "password": STRANGERS_PASSWORD}),
+        ("/grants", {"to": USERNAME, "repository": "apps/**", "actions": ["pull", "push", "delete"]}),
+    ]
+    password = (data / "admin-password").read_text().strip()
+    authority = str(certificate.authority) if certificate else None
+    # Inside the ground: its network may be another than ours.
+    ground.run(
+        sys.executable, "-c", _MANAGE, stdin=json.dumps([name, authority, password, requests])
+    ).checked()
+    return Registry("sealift", name, scheme="https" if certificate else "http")
+
+
+@contextmanager
+def sealift_registry(ground: Ground) -> Iterator[Registry]:
+    """Ours, on a free loopback port, in plain HTTP."""
+    address = f"127.0.0.1:{free_port()}"
+    yield start_sealift(ground, listen=address, name=address, ready=answers(address, "/readyz"))
+
+
+def sealift_with_tls(ground: Enclosure, name: str, certificate: Certificate) -> Registry:
+    """Ours, with a certificate, on an address of the enclosure's network."""
+    return start_sealift(
+        ground,
+        listen=f"{ground.address}:5443",
+        name=f"{name}:5443",
+        ready=lambda: ground.listens(5443),
+        certificate=certificate,
+    )
 
 
 def docker_registry_with_tls(ground: Enclosure, name: str, certificate: Certificate) -> Registry:

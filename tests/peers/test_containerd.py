@@ -4,7 +4,7 @@ What it says when it is refused is compared word for word with what it says of
 docker-registry. `WORDS` holds the words of containerd 1.6, Debian 12's.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,8 @@ CREDENTIALS = {
     "missing tag": (USERNAME, PASSWORD),
 }
 
+Refused = Callable[[Registry, str], Coroutine[None, None, str]]
+
 
 def credential(pair: tuple[str, str] | None) -> Credential | None:
     """What a kubelet finds in a Secret, or None."""
@@ -67,33 +69,46 @@ async def containerd(containerd_socket: Path) -> AsyncIterator[CriRuntime]:
         yield runtime
 
 
-async def refusal(containerd: CriRuntime, skopeo: Skopeo, registry: Registry, path: str, who: str) -> str:
+@pytest.fixture
+def refused(containerd: CriRuntime, skopeo: Skopeo, repository: str) -> Refused:
     """Push an image, be refused it, and return what containerd says to a kubelet."""
-    skopeo.log_in(registry).checked()
-    skopeo.push(sample_image(skopeo.directory / "image"), registry.image(path)).checked()
-    tag = ":nope" if who == "missing tag" else ":v1"
-    with pytest.raises(RuntimeRefused) as refused:
-        await containerd.pull(registry.image(path, tag), credential(CREDENTIALS[who]))
-    words = f"{refused.value.code}: {refused.value.description}"
-    return words.replace(registry.address, "R").replace(path, "P").removeprefix("rpc error: ")
+
+    async def provoke(registry: Registry, who: str) -> str:
+        skopeo.log_in(registry).checked()
+        image = sample_image(skopeo.directory / registry.name)
+        skopeo.push(image, registry.image(repository)).checked()
+        tag = ":nope" if who == "missing tag" else ":v1"
+        with pytest.raises(RuntimeRefused) as refusal:
+            await containerd.pull(registry.image(repository, tag), credential(CREDENTIALS[who]))
+        words = f"{refusal.value.code}: {refusal.value.description}"
+        return words.replace(registry.address, "R").replace(repository, "P").removeprefix("rpc error: ")
+
+    return provoke
 
 
 @pytest.mark.parametrize("who", WORDS["passwords"])
 async def test_what_is_said_of_a_registry_with_a_password_file(
-    who: str, containerd: CriRuntime, skopeo: Skopeo, registry_with_passwords: Registry, repository: str
+    who: str, containerd: CriRuntime, registry_with_passwords: Registry, refused: Refused
 ) -> None:
-    words = await refusal(containerd, skopeo, registry_with_passwords, repository, who)
+    words = await refused(registry_with_passwords, who)
     version = (await containerd.version()).version
     assert not version.startswith("1.6.") or words == WORDS["passwords"][who]
 
 
 @pytest.mark.parametrize("who", WORDS["tokens"])
 async def test_what_is_said_of_a_registry_with_tokens(
-    who: str, containerd: CriRuntime, skopeo: Skopeo, registry_with_tokens: Registry, repository: str
+    who: str, containerd: CriRuntime, registry_with_tokens: Registry, refused: Refused
 ) -> None:
-    words = await refusal(containerd, skopeo, registry_with_tokens, repository, who)
+    words = await refused(registry_with_tokens, who)
     version = (await containerd.version()).version
     assert not version.startswith("1.6.") or words == WORDS["tokens"][who]
+
+
+@pytest.mark.parametrize("who", WORDS["tokens"])
+async def test_the_same_is_said_of_ours(
+    who: str, registry_with_tokens: Registry, sealift: Registry, refused: Refused
+) -> None:
+    assert await refused(sealift, who) == await refused(registry_with_tokens, who)
 
 
 async def test_with_the_credential_the_image_arrives(

@@ -25,6 +25,7 @@ from tests.peers.registries import (
     Registry,
     certificate_for,
     docker_registry_with_tls,
+    sealift_with_tls,
 )
 from tests.peers.test_containerd import credential
 from tests.peers.test_refusals import said
@@ -61,7 +62,12 @@ def yardstick(walled: Enclosure, certificate: Certificate) -> Registry:
     return docker_registry_with_tls(walled, NAME, certificate)
 
 
-@pytest.fixture(scope="module", params=["yardstick"])
+@pytest.fixture(scope="module")
+def sealift_server(walled: Enclosure, certificate: Certificate) -> Registry:
+    return sealift_with_tls(walled, NAME, certificate)
+
+
+@pytest.fixture(scope="module", params=["yardstick", "sealift_server"])
 def tls_registry(request: pytest.FixtureRequest) -> Registry:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Registry)

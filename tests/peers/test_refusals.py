@@ -227,3 +227,13 @@ def test_what_is_said_of_a_registry_with_tokens(
 ) -> None:
     words = refused(registry_with_tokens, situation)
     assert not as_in_the_table or words == WORDS[FAMILIES[client.name], "tokens"][situation]
+
+
+@pytest.mark.parametrize("situation", WITH_RIGHTS, ids=lambda situation: situation.__name__)
+def test_the_same_is_said_of_ours(
+    registry_with_tokens: Registry,
+    sealift: Registry,
+    refused: Callable[[Registry, Situation], str],
+    situation: Situation,
+) -> None:
+    assert refused(sealift, situation) == refused(registry_with_tokens, situation)
