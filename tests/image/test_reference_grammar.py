@@ -57,7 +57,7 @@ def test_split(text: str, parts: tuple[str, str, str | None, str | None] | None)
         ("a\n", False),
         ("a%2fb", False),
         ("a:b", False),
-        ("ａ", False),
+        ("\uff41", False),
     ],
 )
 def test_is_path(text: str, expected: bool) -> None:

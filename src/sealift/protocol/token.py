@@ -111,6 +111,6 @@ def _time(text: str | None) -> datetime | None:
     """RFC 3339, with any number of digits after the seconds."""
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo is not None else None
