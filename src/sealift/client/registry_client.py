@@ -9,7 +9,7 @@ Spec: OCI distribution-spec v1.1.1, end-1 to end-11; R-OCI-*.
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from http import HTTPStatus
 from typing import Final
@@ -20,6 +20,7 @@ from sealift.client.errors import ContentMismatch, RegistryFailed, UnusableAnswe
 from sealift.client.keyring import Keyring
 from sealift.client.origin import Origin
 from sealift.client.session import Call, Host, Session, SessionOptions, repository_call
+from sealift.credentials.credential import Credential, SecretText
 from sealift.image.descriptor import Descriptor
 from sealift.image.digest import Digest, MalformedDigest
 from sealift.image.manifest import (
@@ -53,6 +54,9 @@ MAX_NAME = 1024
 UPLOAD_ATTEMPTS = 3
 """How often a blob is sent from its beginning before we give up."""
 
+MAX_ABOUT = 64 * 1024
+"""Bytes of what a server says about itself."""
+
 UNKNOWN_SIZE = -1
 """Of a blob that is there, in an answer without a length."""
 
@@ -64,6 +68,17 @@ class Delivery(Enum):
     MOUNTED = "mounted"
     SENT = "sent"
     LEFT_OUT = "left out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What a registry said to a credential."""
+
+    asked: bool
+    """False where it asks nobody for one: then nothing was proved."""
+
+    identity_token: SecretText | None = None
+    """What may be kept instead of the password."""
 
 
 class RegistryClient:
@@ -93,6 +108,34 @@ class RegistryClient:
             Unreachable: nothing there speaks HTTP.
         """
         return await self._session.settle(registry)
+
+    async def prove(self, registry: str, credential: Credential) -> Proof:
+        """Have the registry say that it knows this credential, as `login` needs it.
+
+        Raises:
+            Unauthenticated: it does not.
+            UnusableAnswer: what answers there is no registry.
+        """
+        host, grant = await self._session.prove(registry, credential)
+        if grant is None and host.status != HTTPStatus.OK:
+            raise UnusableAnswer(
+                f"{registry} does not answer as a registry",
+                why=f"GET /v2/ gave status {host.status}, and no way to log in",
+                hint="check the host and the port",
+            )
+        return Proof(
+            asked=grant is not None, identity_token=grant.identity_token if grant is not None else None
+        )
+
+    async def is_sealift(self, registry: str) -> bool:
+        """Whether the registry says that it is Sealift and has a management API. No credential is sent."""
+        response = await self._session.ask_openly(registry, "/api/v1")
+        body = await response.read_start(MAX_ABOUT)
+        try:
+            document = json.loads(body) if response.status == HTTPStatus.OK else None
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(document, dict) and document.get("product") == "sealift"
 
     # -------------------------------------------------------------- manifests
 

@@ -26,7 +26,7 @@ from typing import NamedTuple
 from urllib.parse import urljoin
 
 from sealift import __version__
-from sealift.client.errors import RegistryRefused, UnusableAnswer, refusal_of
+from sealift.client.errors import RegistryRefused, Unauthenticated, UnusableAnswer, refusal_of
 from sealift.client.keyring import Keyring
 from sealift.client.origin import Origin
 from sealift.client.retry import Outcome, RetryPolicy, retry_after_seconds, wait_before_retry
@@ -280,21 +280,6 @@ class Session:
 
     # ---------------------------------------------------------------- tokens
 
-    async def authorise(
-        self,
-        host: Host,
-        scopes: tuple[Scope, ...],
-        credential: Credential | None,
-        *,
-        offline: bool = False,
-    ) -> Grant | None:
-        """What `credential` gets for `scopes`. None where the registry asks for nothing, or it is no use."""
-        if host.challenge is None:
-            return None
-        if offline and host.challenge.scheme == "bearer":
-            return await self._request_token(host, host.challenge, scopes, credential, offline=True)
-        return await self._authorise(host, host.challenge, scopes, credential)
-
     async def _authorise(
         self, host: Host, challenge: Challenge, scopes: tuple[Scope, ...], credential: Credential | None
     ) -> Grant | None:
@@ -361,6 +346,49 @@ class Session:
             except StopIteration as end:
                 grant: Grant = end.value
                 return grant
+
+    # ----------------------------------------------------- the registry itself
+
+    async def prove(self, registry: str, credential: Credential) -> tuple[Host, Grant | None]:
+        """Have the registry itself say that it knows this credential; None where it asks nobody for one.
+
+        A refresh token is asked for as well: whoever logs in keeps that rather than the password (R-CFG-11).
+
+        Raises:
+            Unauthenticated: it does not know it.
+        """
+        host = await self.settle(registry)
+        if host.challenge is None:
+            return host, None
+        call = Call(registry=registry, path="", method="GET", target="/v2/", doing=f"log in to {registry}")
+        if host.challenge.scheme == "basic":
+            grant = basic_grant(credential)
+        else:
+            grant = await self._request_token(host, host.challenge, (), credential, offline=True)
+        response = await self._follow(call, host, grant)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            refusal = await self._refused(call, response, grant)
+            # A token that does not open its own registry was granted for nobody.
+            raise (
+                Unauthenticated(
+                    str(refusal),
+                    http_status=refusal.http_status,
+                    method="GET",
+                    url=response.url,
+                    errors=refusal.errors,
+                    why=refusal.why,
+                )
+                if response.status == HTTPStatus.UNAUTHORIZED
+                else refusal
+            )
+        await response.close()
+        return host, grant
+
+    async def ask_openly(self, registry: str, path: str) -> Response:
+        """GET a path of the registry's host without any credential, whatever it answers."""
+        host = await self.settle(registry)
+        request = Request(method="GET", url=f"{host.origin}{path}", headers={"User-Agent": USER_AGENT})
+        return await self._patiently(partial(_same, request))
 
     # ------------------------------------------------- redirects and patience
 

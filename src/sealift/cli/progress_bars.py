@@ -1,0 +1,74 @@
+"""Bars on a terminal: one for each blob that is on its way, and one for all of them.
+
+Imported only where a bar is drawn: rich takes longer to load than the rest of a command.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from sealift.cli.output import human_size, short
+from sealift.client.registry_client import Delivery
+from sealift.image.descriptor import Descriptor
+from sealift.image.digest import Digest
+
+
+class BarProgress:
+    """Draws what it is told. Implements the `Progress` of a copy."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[Digest, TaskID] = {}
+        self._passed: dict[Digest, int] = {}
+        self._all = bars.add_task("all", total=0)
+
+    def begin(self, descriptors: Sequence[Descriptor]) -> None:
+        """Show how much there is."""
+        self._bars.update(self._all, total=sum(each.size for each in descriptors))
+
+    def restart(self, descriptor: Descriptor) -> None:
+        """A bar from its beginning; what passed in vain is taken off the whole."""
+        self._bars.advance(self._all, -self._passed.get(descriptor.digest, 0))
+        self._passed[descriptor.digest] = 0
+        if descriptor.digest not in self._tasks:
+            self._tasks[descriptor.digest] = self._bars.add_task(short(descriptor), total=descriptor.size)
+        self._bars.update(self._tasks[descriptor.digest], completed=0)
+
+    def advance(self, descriptor: Descriptor, size: int) -> None:
+        """Move the blob's bar and that of the whole."""
+        self._passed[descriptor.digest] += size
+        self._bars.advance(self._tasks[descriptor.digest], size)
+        self._bars.advance(self._all, size)
+
+    def end(self, descriptor: Descriptor, delivery: Delivery) -> None:
+        """The bar goes, and a line says how the blob came to be there."""
+        task = self._tasks.pop(descriptor.digest, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        self._bars.advance(self._all, descriptor.size - self._passed.get(descriptor.digest, 0))
+        line = f"{short(descriptor)}  {human_size(descriptor.size)}  {delivery.value}"
+        self._bars.console.print(line, highlight=False, markup=False)
+
+
+@contextmanager
+def progress_bars() -> Iterator[BarProgress]:
+    """Bars on standard error, gone when all is done. ``NO_COLOR`` is honoured by rich itself."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield BarProgress(bars)
