@@ -1,4 +1,4 @@
-"""Images in registries and on disk: ``push``, ``pull``, ``copy``, ``tags``, ``digest``, ``inspect``, ``delete``."""
+"""Images in registries and on disk: pushed, pulled, copied, listed, looked into and deleted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,15 +8,14 @@ import click
 from sealift.cli.connection import Connection, connection_options, open_client, run
 from sealift.cli.output import (
     OutputFormat,
-    ProgressMode,
     human_size,
     output_option,
     print_bytes,
     print_document,
     print_table,
-    progress_option,
 )
-from sealift.cli.output import progress as shown
+from sealift.cli.progress import ProgressMode, progress_option
+from sealift.cli.progress import progress as shown
 from sealift.client.copy import Destination, Report, Source, choose_platform, copy_image
 from sealift.client.errors import UnusableManifest
 from sealift.client.layout import LayoutDestination, LayoutSource
@@ -97,16 +96,8 @@ def pull(
     is not touched under its own name before all is there.
     """
     place = parse_place(destination)
-    run(
-        _copy(
-            RegistryPlace(reference_of(image)),
-            place,
-            platform=platform,
-            mode=progress,
-            output=output,
-            connection=connection,
-        )
-    )
+    origin = RegistryPlace(reference_of(image))
+    run(_copy(origin, place, platform=platform, mode=progress, output=output, connection=connection))
 
 
 @click.command()
@@ -134,16 +125,8 @@ def copy(
     target = parse_place(destination)
     if isinstance(target, RegistryPlace):
         target = RegistryPlace(_tagged(target.reference))
-    run(
-        _copy(
-            parse_place(source),
-            target,
-            platform=platform,
-            mode=progress,
-            output=output,
-            connection=connection,
-        )
-    )
+    origin = parse_place(source)
+    run(_copy(origin, target, platform=platform, mode=progress, output=output, connection=connection))
 
 
 def _tagged(reference: ImageReference) -> ImageReference:
@@ -415,14 +398,13 @@ def delete(image: str, *, output: OutputFormat, connection: Connection) -> None:
 
 
 async def _delete(reference: ImageReference, output: OutputFormat, connection: Connection) -> None:
-    from sealift.client.errors import ContentRefused, RegistryRefused, Unsupported
+    from sealift.client.errors import Unsupported
 
     async with open_client(connection) as client:
         try:
             await client.delete_manifest(reference)
-        except RegistryRefused as error:
-            # Registries of before distribution 3 take a tag for a digest that is none.
-            if reference.digest is None and isinstance(error, Unsupported | ContentRefused):
+        except Unsupported as error:
+            if reference.digest is None:
                 error.hint = (
                     "this registry may delete by digest only, and all tags on it go too: "
                     f"sealift delete {reference.repository}@$(sealift digest {reference})"

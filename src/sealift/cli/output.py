@@ -1,26 +1,20 @@
-"""What commands print: documents for programs, tables for people, and progress for whoever waits.
+"""What commands print: documents for programs, tables for people.
 
 Data goes to standard output, everything else to standard error.
 """
 
 import json
-import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import click
 
-from sealift.client.copy import NoProgress, Progress
-from sealift.client.registry_client import Delivery
 from sealift.image.descriptor import Descriptor
 
 API_VERSION = "sealift.dev/v1alpha1"
 
 OutputFormat = Literal["text", "json", "yaml"]
-ProgressMode = Literal["auto", "plain", "none"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -35,19 +29,6 @@ def output_option(command: _Command) -> _Command:
         show_default=True,
         envvar="SEALIFT_OUTPUT",
         help="How to print it.",
-    )(command)
-
-
-def progress_option(command: _Command) -> _Command:
-    """``--progress auto|plain|none``."""
-    return click.option(
-        "--progress",
-        type=click.Choice(["auto", "plain", "none"]),
-        default="auto",
-        show_default=True,
-        envvar="SEALIFT_PROGRESS",
-        show_envvar=True,
-        help="Bars on a terminal and lines elsewhere, lines, or nothing.",
     )(command)
 
 
@@ -96,57 +77,11 @@ def human_size(size: int) -> str:
     return f"{value:.1f} PB"
 
 
-def short(descriptor: Descriptor) -> str:
+def short_digest(descriptor: Descriptor) -> str:
     """A digest as progress shows it: enough of it to tell blobs apart."""
     return f"{descriptor.digest.algorithm}:{descriptor.digest.encoded[:12]}"
 
 
-@contextmanager
-def progress(mode: ProgressMode) -> Iterator[Progress]:
-    """Who shows how a copy goes, for as long as it takes."""
-    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    if mode == "none":
-        yield NoProgress()
-    elif mode == "plain" or not terminal:
-        yield PlainProgress()
-    else:
-        from sealift.cli.progress_bars import progress_bars
-
-        with progress_bars() as bars:
-            yield bars
-
-
-class PlainProgress:
-    """One line a blob when it is there, and a sign of life for one that takes long."""
-
-    INTERVAL_SECONDS = 10.0
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._passed: dict[str, int] = {}
-        self._told: dict[str, float] = {}
-
-    def begin(self, descriptors: Sequence[Descriptor]) -> None:
-        """Say how much there is."""
-        total = human_size(sum(each.size for each in descriptors))
-        click.echo(f"{len(descriptors)} blobs, {total}", err=True)
-
-    def restart(self, descriptor: Descriptor) -> None:
-        """Count from nothing."""
-        key = str(descriptor.digest)
-        self._passed[key] = 0
-        self._told[key] = self._clock()
-
-    def advance(self, descriptor: Descriptor, size: int) -> None:
-        """Count, and now and then say so."""
-        key = str(descriptor.digest)
-        self._passed[key] = self._passed.get(key, 0) + size
-        now = self._clock()
-        if now - self._told.get(key, now) >= self.INTERVAL_SECONDS:
-            self._told[key] = now
-            part = f"{human_size(self._passed[key])} of {human_size(descriptor.size)}"
-            click.echo(f"{short(descriptor)}  {part}", err=True)
-
-    def end(self, descriptor: Descriptor, delivery: Delivery) -> None:
-        """Say how it came to be there."""
-        click.echo(f"{short(descriptor)}  {human_size(descriptor.size)}  {delivery.value}", err=True)
+def blob_line(descriptor: Descriptor, outcome: str) -> str:
+    """A blob, and how it came to be where it was wanted."""
+    return f"{short_digest(descriptor)}  {human_size(descriptor.size)}  {outcome}"

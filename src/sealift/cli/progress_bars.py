@@ -17,7 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from sealift.cli.output import human_size, short
+from sealift.cli.output import blob_line, short_digest
 from sealift.client.registry_client import Delivery
 from sealift.image.descriptor import Descriptor
 from sealift.image.digest import Digest
@@ -41,7 +41,9 @@ class BarProgress:
         self._bars.advance(self._all, -self._passed.get(descriptor.digest, 0))
         self._passed[descriptor.digest] = 0
         if descriptor.digest not in self._tasks:
-            self._tasks[descriptor.digest] = self._bars.add_task(short(descriptor), total=descriptor.size)
+            self._tasks[descriptor.digest] = self._bars.add_task(
+                short_digest(descriptor), total=descriptor.size
+            )
         self._bars.update(self._tasks[descriptor.digest], completed=0)
 
     def advance(self, descriptor: Descriptor, size: int) -> None:
@@ -56,8 +58,7 @@ class BarProgress:
         if task is not None:
             self._bars.remove_task(task)
         self._bars.advance(self._all, descriptor.size - self._passed.get(descriptor.digest, 0))
-        line = f"{short(descriptor)}  {human_size(descriptor.size)}  {delivery.value}"
-        self._bars.console.print(line, highlight=False, markup=False)
+        self._bars.console.print(blob_line(descriptor, delivery.value), highlight=False, markup=False)
 
 
 @contextmanager

@@ -132,6 +132,17 @@ class ContentRefused(RegistryRefused):
 
     exit_status: ClassVar[int] = 7
 
+    def as_unsupported(self) -> Unsupported:
+        """The same answer, where it means that the registry does not do this."""
+        return Unsupported(
+            str(self),
+            http_status=self.http_status,
+            method=self.method,
+            url=self.url,
+            errors=self.errors,
+            why=self.why,
+        )
+
 
 class UnusableAnswer(RegistryClientError):
     """An answer that no registry should give: HTML, a missing header, a redirect in circles."""

@@ -16,7 +16,13 @@ from typing import Final
 
 from sealift.client.blob_download import BlobDownloads
 from sealift.client.blob_upload import BlobUploads, Content, Upload
-from sealift.client.errors import ContentMismatch, RegistryFailed, UnusableAnswer, UnusableManifest
+from sealift.client.errors import (
+    ContentMismatch,
+    ContentRefused,
+    RegistryFailed,
+    UnusableAnswer,
+    UnusableManifest,
+)
 from sealift.client.keyring import Keyring
 from sealift.client.origin import Origin
 from sealift.client.session import Call, Host, Session, SessionOptions, repository_call
@@ -257,15 +263,20 @@ class RegistryClient:
             NotFound: there is no such tag or manifest.
         """
         repository = reference.repository
-        response = await self._session.send(
-            repository_call(
-                repository,
-                "DELETE",
-                manifest_path(repository.dial_path, reference.selector),
-                doing=f"delete {reference}",
-                scopes=(repository_scope(repository.dial_path, "delete", "pull"),),
-            )
+        call = repository_call(
+            repository,
+            "DELETE",
+            manifest_path(repository.dial_path, reference.selector),
+            doing=f"delete {reference}",
+            scopes=(repository_scope(repository.dial_path, "delete", "pull"),),
         )
+        try:
+            response = await self._session.send(call)
+        except ContentRefused as refusal:
+            if reference.digest is not None:
+                raise
+            # distribution before version 3 wants a digest there, and takes the tag for a bad one.
+            raise refusal.as_unsupported() from None
         await response.close()
 
     # ------------------------------------------------------------------ lists
@@ -334,12 +345,13 @@ class RegistryClient:
         """
         path = repository.dial_path
         scope = repository_scope(path, "pull", "push") if pushing else repository_scope(path, "pull")
+        doing = f"push {digest} to {repository}" if pushing else f"look for {digest} in {repository}"
         response = await self._session.send(
             repository_call(
                 repository,
                 "HEAD",
                 blob_path(path, digest),
-                doing=f"look for {digest} in {repository}",
+                doing=doing,
                 scopes=(scope,),
                 accepted=frozenset({HTTPStatus.NOT_FOUND}),
             )
