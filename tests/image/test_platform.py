@@ -157,6 +157,10 @@ def test_a_document_with_a_wrong_type(document: dict[str, Any]) -> None:
         pytest.param("linux/arm64/v8.2", ["linux/arm/v5", "linux/arm64"], "linux/arm64", id="v8 on v8.2"),
         pytest.param("linux/arm64/v8.2", ["linux/arm64/v8.3"], None, id="v8.3 not on v8.2"),
         pytest.param("linux/arm64/v9", ["linux/arm64/v8.5"], "linux/arm64/v8.5", id="v8.5 on v9"),
+        pytest.param(
+            "linux/arm64/v9", ["linux/arm64", "linux/arm64/v8.4"], "linux/arm64/v8.4", id="v8.4 on v9"
+        ),
+        pytest.param("linux/arm64/v9", ["linux/arm/v7", "linux/arm64"], "linux/arm64", id="v8 on v9"),
         pytest.param("linux/arm64/v9", ["linux/arm64/v8.6"], None, id="v8.6 not on v9"),
         pytest.param(
             "linux/arm64/v9.2", ["linux/arm64/v8.7", "linux/arm64/v9"], "linux/arm64/v9", id="v9 on v9.2"
