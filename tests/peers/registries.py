@@ -210,11 +210,13 @@ def sealift_registry(ground: Ground) -> Iterator[Registry]:
 
 def sealift_with_tls(ground: Enclosure, name: str, certificate: Certificate) -> Registry:
     """Ours, with a certificate, on an address of the enclosure's network."""
+    first = ground.scratch / "sealift-5443" / "admin-password"
     return start_sealift(
         ground,
         listen=f"{ground.address}:5443",
         name=f"{name}:5443",
-        ready=lambda: ground.listens(5443),
+        # It listens before it has a worker: what is asked in between is answered then.
+        ready=lambda: first.exists() and ground.listens(5443),
         certificate=certificate,
     )
 
