@@ -254,7 +254,7 @@ def _decode(body: bytes) -> dict[str, Any]:
         raise MalformedManifest("", f"a manifest is a JSON object: {refusal}") from None
     if not isinstance(document, dict):
         raise MalformedManifest("", "a manifest is a JSON object")
-    if _is_deeper_than(document, MAX_DEPTH):
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deeper_than(document, MAX_DEPTH):
         raise MalformedManifest("", f"lists and objects are nested more than {MAX_DEPTH} levels deep")
     return document
 
