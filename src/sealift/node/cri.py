@@ -180,12 +180,12 @@ class CriRuntime:
     async def stop_sandbox(self, sandbox_id: str) -> None:
         """See `RuntimeService.stop_sandbox`."""
         request = cri.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
-        await self._runtime_call("StopPodSandbox", request, cri.StopPodSandboxResponse)
+        await self._end("StopPodSandbox", request, cri.StopPodSandboxResponse)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         """See `RuntimeService.remove_sandbox`."""
         request = cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
-        await self._runtime_call("RemovePodSandbox", request, cri.RemovePodSandboxResponse)
+        await self._end("RemovePodSandbox", request, cri.RemovePodSandboxResponse)
 
     async def sandboxes(self, labels: Mapping[str, str]) -> tuple[Sandbox, ...]:
         """See `RuntimeService.sandboxes`."""
@@ -221,17 +221,13 @@ class CriRuntime:
     async def stop_container(self, container_id: str, *, grace_seconds: int) -> None:
         """See `RuntimeService.stop_container`."""
         request = cri.StopContainerRequest(container_id=container_id, timeout=grace_seconds)
-        await self._runtime_call(
-            "StopContainer",
-            request,
-            cri.StopContainerResponse,
-            timeout_seconds=self._timeout_seconds + grace_seconds,
-        )
+        limit = self._timeout_seconds + grace_seconds
+        await self._end("StopContainer", request, cri.StopContainerResponse, timeout_seconds=limit)
 
     async def remove_container(self, container_id: str) -> None:
         """See `RuntimeService.remove_container`."""
         request = cri.RemoveContainerRequest(container_id=container_id)
-        await self._runtime_call("RemoveContainer", request, cri.RemoveContainerResponse)
+        await self._end("RemoveContainer", request, cri.RemoveContainerResponse)
 
     async def container_status(self, container_id: str) -> ContainerStatus:
         """See `RuntimeService.container_status`."""
@@ -263,6 +259,16 @@ class CriRuntime:
     ) -> _ANSWER:
         limit = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         return await self._call("runtime.v1.RuntimeService", call, request, answer, limit)
+
+    async def _end(
+        self, call: str, request: Message, answer: type[Message], *, timeout_seconds: float | None = None
+    ) -> None:
+        """Stop or remove something. What is gone already is no error, but for containerd 1.6."""
+        try:
+            await self._runtime_call(call, request, answer, timeout_seconds=timeout_seconds)
+        except RuntimeRefused as refusal:
+            if refusal.code != "NotFound":
+                raise
 
     async def _call(
         self,
