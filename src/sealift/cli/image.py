@@ -1,6 +1,8 @@
 """Images in registries and on disk: pushed, pulled, copied, listed, looked into and deleted."""
 
+import platform as platform_module
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import click
@@ -17,8 +19,10 @@ from sealift.cli.output import (
 from sealift.cli.progress import ProgressMode, progress_option
 from sealift.cli.progress import progress as shown
 from sealift.client.copy import Destination, Report, Source, choose_platform, copy_image
+from sealift.client.docker_archive import DockerArchiveDestination, DockerArchiveSource
 from sealift.client.errors import UnusableManifest
 from sealift.client.layout import LayoutDestination, LayoutSource
+from sealift.client.oci_archive import OciArchiveDestination, OciArchiveSource
 from sealift.client.place import (
     DockerArchivePlace,
     LayoutPlace,
@@ -146,18 +150,24 @@ async def _copy(
     connection: Connection,
 ) -> None:
     wanted = Platform.parse(platform) if platform is not None else None
-    async with open_client(connection) as client:
+    if wanted is None and isinstance(target, DockerArchivePlace):
+        wanted = this_machine()  # such an archive holds one platform, as docker save's does
+    async with open_client(connection) as client, AsyncExitStack() as stack:
+        source = source_of(origin, client)
+        stack.push_async_callback(source.close)
+        destination = destination_of(target, client, origin)
+        stack.push_async_callback(destination.close)
         with shown(mode) as watched:
-            report = await copy_image(
-                source_of(origin, client),
-                destination_of(target, client, origin),
-                platform=wanted,
-                progress=watched,
-            )
+            report = await copy_image(source, destination, platform=wanted, progress=watched)
     if output == "text":
         click.echo(_result(target, report))
         return
     print_document("CopyReport", _report_fields(origin, target, report), output)
+
+
+def this_machine() -> Platform:
+    """The platform of images that run here: linux, on this processor."""
+    return Platform("linux", platform_module.machine()).normalised()
 
 
 def source_of(place: Place, client: RegistryClient) -> Source:
@@ -167,21 +177,28 @@ def source_of(place: Place, client: RegistryClient) -> Source:
             return RegistrySource(client, place.reference)
         case LayoutPlace():
             return LayoutSource(place.directory, place.tag)
-        case OciArchivePlace() | DockerArchivePlace():
-            raise MalformedPlace(f"{place} cannot be read yet")
+        case OciArchivePlace():
+            return OciArchiveSource(place.file)
+        case DockerArchivePlace():
+            return DockerArchiveSource(place.file)
 
 
 def destination_of(place: Place, client: RegistryClient, origin: Place) -> Destination:
-    """The end of a copy that a place is, for writing. A tag that it lacks is taken from `origin`."""
+    """The end of a copy that a place is, for writing. A tag or name that it lacks is taken from `origin`."""
     name = origin.reference if isinstance(origin, RegistryPlace) else None
+    tag = name.effective_tag if name is not None else None
+    if isinstance(origin, LayoutPlace):
+        tag = origin.tag
     match place:
         case RegistryPlace():
             return RegistryDestination(client, place.reference)
         case LayoutPlace():
-            tag = place.tag or (name.effective_tag if name is not None else None)
-            return LayoutDestination(place.directory, tag)
-        case OciArchivePlace() | DockerArchivePlace():
-            raise MalformedPlace(f"{place} cannot be written yet")
+            return LayoutDestination(place.directory, place.tag or tag)
+        case OciArchivePlace():
+            return OciArchiveDestination(place.file, tag)
+        case DockerArchivePlace():
+            loaded = f"{name.repository.familiar()}:{tag}" if name is not None and tag is not None else None
+            return DockerArchiveDestination(place.file, loaded)
 
 
 def _result(target: Place, report: Report) -> str:
@@ -284,8 +301,9 @@ def inspect(
 async def _inspect(
     place: Place, platform: Platform | None, raw: bool, output: OutputFormat, connection: Connection
 ) -> None:
-    async with open_client(connection) as client:
+    async with open_client(connection) as client, AsyncExitStack() as stack:
         source = source_of(place, client)
+        stack.push_async_callback(source.close)
         root = await source.root()
         manifest = await choose_platform(source, root, platform) if platform is not None else root
         if raw:

@@ -1,4 +1,4 @@
-"""How a copy is shown to whoever waits: bars on a terminal, lines elsewhere, or nothing. On standard error."""
+"""How a copy is shown to whoever waits: bars on a terminal, lines elsewhere, or nothing."""
 
 import os
 import sys

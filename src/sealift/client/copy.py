@@ -53,6 +53,9 @@ class Source(Protocol):
     def blob(self, descriptor: Descriptor) -> AsyncIterator[bytes]:
         """A blob's bytes, checked: the iteration raises at its end if they are not what they should be."""
 
+    async def close(self) -> None:
+        """Let go of whatever is held."""
+
 
 class Destination(Protocol):
     """Where an image goes."""
@@ -67,6 +70,9 @@ class Destination(Protocol):
 
     async def finish(self, root: Manifest) -> None:
         """Make the root known under its name. Only now is there an image."""
+
+    async def close(self) -> None:
+        """Let go of whatever is held. Without a `finish` before, nothing half-written is left."""
 
 
 class Progress(Protocol):

@@ -40,7 +40,8 @@ CONTAINERD_NAME = "io.containerd.image.name"
 
 LOCK_POLL_SECONDS = 0.05
 
-_LAYOUT_BYTES = json.dumps({"imageLayoutVersion": LAYOUT_VERSION}, separators=(",", ":")).encode()
+LAYOUT_BYTES = json.dumps({"imageLayoutVersion": LAYOUT_VERSION}, separators=(",", ":")).encode()
+"""The whole of the file that says: this is a layout."""
 
 
 class LayoutIndex:
@@ -220,6 +221,9 @@ class LayoutSource:
         async for part in checked(parts, descriptor, f"the layout {printable(str(self._directory))}"):
             yield part
 
+    async def close(self) -> None:
+        """Nothing is held."""
+
     async def _read(self, path: Path) -> bytes:
         """A small file, whole."""
         data = b"".join([part async for part in read_slice(path, 0, MAX_MANIFEST_SIZE + 1)])
@@ -275,6 +279,9 @@ class LayoutDestination:
         except OSError as error:
             raise local_refusal(error, self._directory, "write") from error
 
+    async def close(self) -> None:
+        """Nothing is held: each file was closed when it was whole, or removed."""
+
     async def _index(self) -> LayoutIndex:
         path = self._directory / INDEX_FILE
         if not path.exists():
@@ -288,7 +295,7 @@ class LayoutDestination:
             layout = self._directory / LAYOUT_FILE
             if not layout.exists():
                 async with PartialFile(layout) as file:
-                    await file.write(_LAYOUT_BYTES)
+                    await file.write(LAYOUT_BYTES)
                     await file.commit()
         except OSError as error:
             raise local_refusal(error, directory, "write") from error

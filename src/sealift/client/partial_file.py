@@ -26,7 +26,7 @@ READ_SIZE = 1024 * 1024
 
 
 class PartialFile:
-    """One file on its way to `path`. Use it as an async context manager, and `commit` inside."""
+    """One file on its way to `path`: `open`, `write`, `commit`, `close`; or as an async context manager."""
 
     def __init__(self, path: Path, *, mode: int = 0o644) -> None:
         self._path = path
@@ -39,15 +39,27 @@ class PartialFile:
         """Bytes written so far."""
 
     async def __aenter__(self) -> Self:
-        try:
-            await asyncio.to_thread(self._open)
-        except OSError as error:
-            raise local_refusal(error, self._path, "write") from error
+        await self.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Make the file under its other name.
+
+        Raises:
+            LocalRefusal: there is no such directory, or no right to it.
+        """
+        try:
+            await asyncio.to_thread(self._open)
+        except OSError as error:
+            raise local_refusal(error, self._path, "write") from error
+
+    async def close(self) -> None:
+        """Close the file, and take it away if it has not got its name."""
         # Not in a thread: this has to happen while a task is being cancelled, too.
         if self._file is not None:
             with contextlib.suppress(OSError):  # a full disk again, which was told already
@@ -55,6 +67,7 @@ class PartialFile:
         if self._name is not None:
             with contextlib.suppress(OSError):
                 self._name.unlink()
+            self._name = None
 
     async def write(self, data: bytes) -> None:
         """Add `data`. It reaches the file in larger pieces.

@@ -34,6 +34,9 @@ class RegistrySource:
         """A blob of the same repository."""
         return self._client.fetch_blob(self._reference.repository, descriptor)
 
+    async def close(self) -> None:
+        """Nothing is held."""
+
 
 class RegistryDestination:
     """Implements `Destination`. A reference without a tag gets the image by its digest only."""
@@ -60,3 +63,6 @@ class RegistryDestination:
         """Put the root under the tag, if there is one."""
         if self._reference.tag is not None:
             await self._client.push_manifest(self._reference, root)
+
+    async def close(self) -> None:
+        """Nothing is held."""
