@@ -356,8 +356,16 @@ def resolve(text: str) -> Any:
     if integer is not None:
         base = integer.lastgroup or "d"
         number = int(f"{integer['sign']}{integer[base]}", _BASES[base])
-        return number if -(1 << 63) <= number < 1 << 63 else float(number)  # as JSON, where Go has no room
+        # As JSON this is a float where Go's integers have no room, and text where its floats have none.
+        return number if -(1 << 63) <= number < 1 << 63 else _float_or_text(number, text)
     if _FLOAT.fullmatch(digits):
-        value = float(digits)
-        return text if value in {float("inf"), float("-inf")} else value
+        return _float_or_text(digits, text)
     return text
+
+
+def _float_or_text(number: int | str, text: str) -> float | str:
+    try:
+        value = float(number)
+    except OverflowError:
+        return text
+    return text if abs(value) == float("inf") else value
