@@ -41,7 +41,9 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | Unsatisfiabl
     Returns:
         ``(start, stop)``, stop excluded and at most `size`. None for the whole:
         no header, several ranges, another unit, text that is no range, or
-        content that is empty (RFC 9110 lets a server ignore the header).
+        content that is empty (RFC 9110 lets a server ignore the header). A
+        range that ends before it begins may be ignored or refused; it is
+        refused, as distribution-spec's own suite wants it.
     """
     if not header or size == 0:
         return None
@@ -57,7 +59,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | Unsatisfiabl
     start = _number(first)
     stop = _number(last) + 1 if last else size
     if stop <= start and last:
-        return None
+        return Unsatisfiable(size)
     return (start, min(stop, size)) if start < size else Unsatisfiable(size)
 
 

@@ -15,7 +15,9 @@ class RegistryRefusal(SealiftError):
 
     Attributes:
         code: What kind of no; it decides the status unless `status` is given.
-        detail: Machine-readable particulars for the envelope, or None.
+        detail: Machine-readable particulars for the envelope, an empty object
+            where there are none: docker, podman and skopeo drop the message of
+            an error without a detail, and docker repeats a push for a minute.
         headers: Headers the answer carries besides, such as the ``Range`` of a 416.
         status: The HTTP status where it is not the one that `code` usually has.
 
@@ -33,7 +35,7 @@ class RegistryRefusal(SealiftError):
     ) -> None:
         super().__init__(message)
         self.code = code
-        self.detail = detail
+        self.detail: Any = {} if detail is None else detail
         self.headers: dict[str, str] = dict(headers or {})
         self.status: int = code.status if status is None else status
 

@@ -270,7 +270,7 @@ class Uploads:
         try:
             await staged.append(call.body, most=min(most, limit), algorithm=algorithm)
         except UploadTooLarge:
-            if most <= limit:
+            if chunk is not None and most <= limit:
                 await staged.cut(before)
                 raise _wrong_size("there were more bytes than the range says") from None
             await staged.discard()
