@@ -12,7 +12,7 @@ stranger   nothing
 disabled   a grant like writer's, and the account is disabled
 =========  ==================================================================
 
-Repositories: ``ashok/private``, ``ashok/public``; ``ashok/absent`` is not there.
+Repositories: ``ashok/private``, ``ashok/public``; ``ashok/missing`` is not there.
 """
 
 import base64

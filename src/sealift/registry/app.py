@@ -117,7 +117,9 @@ class _Exchange:
 
     method: str
     headers: dict[str, str]
-    waiting: Waiting
+    waiting: Waiting | None = None
+    """Set where it has had to wait for its client."""
+
     body_read: bool = False
     """Whether the request's body has been read to its end, or has none."""
 
@@ -157,7 +159,7 @@ class App:
         if scope["type"] != "http":
             return
         began = monotonic()
-        exchange = _Exchange(scope["method"], _read_headers(scope), self.pace.enter())
+        exchange = _Exchange(scope["method"], _read_headers(scope))
         exchange.body_read = not (
             "content-length" in exchange.headers or "transfer-encoding" in exchange.headers
         )
@@ -175,13 +177,14 @@ class App:
                     raise
                 await self._write(_refusal_answer(damaged), exchange, receive, send)
         except asyncio.CancelledError:
-            if not exchange.waiting.given_up:
+            if exchange.waiting is None or not exchange.waiting.given_up:
                 raise
             await self._give_up(exchange, send)
         except ClientGone:
             return
         finally:
-            self.pace.leave(exchange.waiting)
+            if exchange.waiting is not None:
+                self.pace.leave(exchange.waiting)
             if self._door.log_requests:
                 _log_request(scope, exchange, monotonic() - began)
 
@@ -232,7 +235,7 @@ class App:
         exchange.principal = admission.principal
         return await route.handler(
             Call(
-                method="GET" if exchange.method == "HEAD" else exchange.method,
+                method=exchange.method,
                 path=found.parts,
                 query=query,
                 headers=exchange.headers,
@@ -321,7 +324,9 @@ class App:
         Raises:
             ClientGone: It ended early: what was yielded is not all.
         """
-        waiting, now = exchange.waiting, self.pace.now
+        if exchange.body_read:
+            return
+        waiting, now = self._enter(exchange), self.pace.now
         while not exchange.body_read:
             waiting.since = now()
             message = await receive()
@@ -333,6 +338,12 @@ class App:
             if piece:
                 waiting.received += len(piece)
                 yield piece
+
+    def _enter(self, exchange: _Exchange) -> Waiting:
+        """From here on the exchange may have to wait for its client, and is looked after."""
+        if exchange.waiting is None:
+            exchange.waiting = self.pace.enter()
+        return exchange.waiting
 
     # ------------------------------------------------------------------ out
 
@@ -381,7 +392,7 @@ class App:
         gone: asyncio.Task[None] | None = None
         if exchange.body_read and part.stop - part.start > WATCHED_BYTES:
             gone = asyncio.get_running_loop().create_task(_until_gone(receive))
-        waiting, now = exchange.waiting, self.pace.now
+        waiting, now = self._enter(exchange), self.pace.now
         try:
             if os.fstat(descriptor).st_size < part.stop:
                 raise _Damaged(f"{part.path.name} is shorter than it should be")
@@ -410,7 +421,7 @@ class App:
         self, body: AsyncIterator[bytes], answer: Answer, exchange: _Exchange, send: Send
     ) -> None:
         """Send what a handler makes as it goes."""
-        waiting, now = exchange.waiting, self.pace.now
+        waiting, now = self._enter(exchange), self.pace.now
         try:
             await self._start(answer, exchange, send)
             async for piece in body:
@@ -434,7 +445,7 @@ class App:
         await self._start(answer, exchange, send)
         exchange.sent = len(body)
         expects = exchange.headers.get("expect", "").lower() == "100-continue"
-        if not expects or exchange.waiting.received:
+        if not expects or (exchange.waiting is not None and exchange.waiting.received):
             await send({"type": "http.response.body", "body": body, "more_body": True})
             thrown_away = 0
             try:

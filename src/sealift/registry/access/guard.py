@@ -249,17 +249,18 @@ class Guard:
             raise self._challenge(demand, realm) from None
         principal = identity.principal
         if demand.registry and not may_use(principal, demand.registry):
-            self._audit.denied(principal.name, "use", f"registry:{demand.registry}", "not an admin")
-            raise RegistryRefusal(ErrorCode.DENIED, "this is for admins only")
+            self._audit.denied(principal.name, "use", f"registry:{demand.registry}", "not an account")
+            raise RegistryRefusal(
+                ErrorCode.DENIED, "this is for accounts only", detail={"scope": demand.scope}
+            )
         if demand.repository:
             now = self.held(principal, demand.repository)
             if not demand.actions <= now:
                 self._audit.denied(
                     principal.name, ",".join(sorted(demand.actions)), demand.repository, "no grant"
                 )
-                if now:
-                    raise RegistryRefusal(ErrorCode.DENIED, "requested access to the resource is denied")
-                raise RegistryRefusal(ErrorCode.NAME_UNKNOWN, "repository name not known to registry")
+                code = ErrorCode.DENIED if now else ErrorCode.NAME_UNKNOWN
+                raise RegistryRefusal(code, code.meaning, detail={"name": demand.repository})
         readable: frozenset[str] = frozenset()
         if demand.mount_from and "pull" in self.held(principal, demand.mount_from):
             readable = frozenset({demand.mount_from})
@@ -281,12 +282,9 @@ class Guard:
 
     def _insufficient(self, principal: Principal, demand: Demand, realm: str) -> RegistryRefusal:
         if principal.id is not None:
-            self._audit.denied(
-                principal.name,
-                ",".join(sorted(demand.actions)) or "use",
-                demand.scope,
-                "not in the token or not held",
-            )
+            wanted = ",".join(sorted(demand.actions)) or "use"
+            where = demand.repository or demand.scope
+            self._audit.denied(principal.name, wanted, where, "not in the token or not held")
         return self._challenge(demand, realm, "insufficient_scope")
 
     def _wrong_credentials(self, realm: str) -> RegistryRefusal:

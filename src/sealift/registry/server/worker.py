@@ -12,6 +12,7 @@ with ``http.disconnect`` but is silent towards `send`.
 """
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -98,6 +99,8 @@ async def _work(
 
         loop.add_signal_handler(signal.SIGTERM, stop)
         loop.add_signal_handler(signal.SIGUSR1, told.set)
+        gc.collect()
+        gc.freeze()  # what is there now stays: no collection looks at it again
         _start_granian(app, listening, tls, told, loop)
         ready()
         await finished.wait()
