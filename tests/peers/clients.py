@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -87,6 +87,7 @@ class Docker:
     socket: Path
     directory: Path
     name: str = "docker"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def credentials(self) -> Path:
@@ -94,7 +95,8 @@ class Docker:
 
     def run(self, *arguments: str, stdin: str = "") -> Outcome:
         """Any other docker command."""
-        environment = {"DOCKER_CONFIG": str(self.directory), "DOCKER_HOST": f"unix://{self.socket}"}
+        own = {"DOCKER_CONFIG": str(self.directory), "DOCKER_HOST": f"unix://{self.socket}"}
+        environment = {**own, **self.environment}
         return self.ground.run(self.program, *arguments, env=environment, stdin=stdin)
 
     def log_in(self, registry: Registry, username: str = USERNAME, password: str = PASSWORD) -> Outcome:
@@ -215,11 +217,11 @@ class Skopeo:
 
     def pull(self, name: str) -> Outcome:
         # A layout would not do: skopeo turns docker's manifests into OCI's for one.
-        shutil.rmtree(self._store(name), ignore_errors=True)
-        return self.copy(f"docker://{name}", f"dir:{self._store(name)}")
+        shutil.rmtree(self.store(name), ignore_errors=True)
+        return self.copy(f"docker://{name}", f"dir:{self.store(name)}")
 
     def pulled(self, name: str) -> Pulled:
-        manifest = (self._store(name) / "manifest.json").read_bytes()
+        manifest = (self.store(name) / "manifest.json").read_bytes()
         return Pulled(
             f"sha256:{hashlib.sha256(manifest).hexdigest()}", json.loads(manifest)["config"]["digest"]
         )
@@ -229,7 +231,8 @@ class Skopeo:
         flags = self._unless_tls("tls-verify")
         return self.run("inspect", "--raw", *flags, f"docker://{name}").checked().out.encode()
 
-    def _store(self, name: str) -> Path:
+    def store(self, name: str) -> Path:
+        """Where the last pull of `name` is."""
         return self.directory / name.replace("/", "_").replace(":", "_").replace("@", "_")
 
 
@@ -242,6 +245,7 @@ class Sealift:
     directory: Path
     flags: Sequence[str] = ()
     name: str = "sealift"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def credentials(self) -> Path:
@@ -252,7 +256,7 @@ class Sealift:
         return self.ground.run(
             *self.program,
             *arguments,
-            env={"DOCKER_CONFIG": str(self.directory), **(environment or {})},
+            env={"DOCKER_CONFIG": str(self.directory), **self.environment, **(environment or {})},
             stdin=stdin,
         )
 
@@ -268,13 +272,14 @@ class Sealift:
         return self.run("push", *self.flags, f"oci:{image.layout}:v1", name)
 
     def pull(self, name: str) -> Outcome:
-        shutil.rmtree(self._store(name), ignore_errors=True)
-        return self.run("pull", *self.flags, name, f"oci:{self._store(name)}:v1")
+        shutil.rmtree(self.store(name), ignore_errors=True)
+        return self.run("pull", *self.flags, name, f"oci:{self.store(name)}:v1")
 
     def pulled(self, name: str) -> Pulled:
-        return _in_layout(self._store(name))
+        return _in_layout(self.store(name))
 
-    def _store(self, name: str) -> Path:
+    def store(self, name: str) -> Path:
+        """Where the last pull of `name` is."""
         return self.directory / name.replace("/", "_").replace(":", "_").replace("@", "_")
 
 

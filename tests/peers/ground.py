@@ -161,11 +161,13 @@ class Enclosure(Ground):
         if self.own_network:
             namespaces.append("--net")
         # The holder reads from us: it ends when we do, whatever ends us, and with it all that is inside.
-        self._holder = subprocess.Popen(
-            [require_program("unshare"), *namespaces, "sh", "-c", "echo && exec cat >/dev/null"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        with (self.scratch / "unshare.log").open("wb") as log:  # it complains when its child is killed
+            self._holder = subprocess.Popen(
+                [require_program("unshare"), *namespaces, "sh", "-c", "echo && exec cat >/dev/null"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         assert self._holder.stdout is not None
         self._holder.stdout.readline()
         pid = self._holder.pid

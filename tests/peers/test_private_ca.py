@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.peers.clients import Client, Clients, Skopeo
+from tests.peers.clients import Client, Clients, Sealift, Skopeo, logins
 from tests.peers.conftest import CLIENTS_OF_THE_WORLD
 from tests.peers.daemons import start_containerd
 from tests.peers.ground import Enclosure, enclosure
@@ -41,6 +41,8 @@ UNKNOWN = "x509: certificate signed by unknown authority"
 """How Go says it, and with it docker, podman, skopeo and containerd."""
 
 DOCKER_CERTIFICATES = "/etc/docker/certs.d"
+LOGIN = ("-u", USERNAME, "--password-stdin")
+
 CONTAINERS_CERTIFICATES = "/etc/containers/certs.d"
 
 
@@ -175,3 +177,30 @@ async def test_containerd_refuses_the_registry_until_it_is_given_the_authority(
     with pytest.raises(RuntimeRefused) as after:
         await tls_containerd.pull(name, login)
     assert UNKNOWN in after.value.description
+
+
+def test_sealift_refuses_the_registry_until_it_is_given_the_authority(
+    tls_clients: Clients, tls_registry: Registry, certificate: Certificate, tmp_path: Path
+) -> None:
+    without = tls_clients.make("sealift", tmp_path)
+    assert isinstance(without, Sealift)
+    given = Sealift(
+        without.ground, without.program, without.directory, ("--ca-file", str(certificate.authority))
+    )
+    image, name = sample_image(tmp_path), tls_registry.image("apps/tls-sealift")
+    for outcome in (without.log_in(tls_registry), without.pull(name), without.push(image, name)):
+        assert outcome.status == 6
+        assert "certificate" in outcome.err
+        assert "Traceback" not in outcome.err
+    # A certificate that is refused is never a reason to try plain HTTP.
+    assert without.run("login", "--plain-http", *LOGIN, tls_registry.address, stdin=PASSWORD).status == 6
+    assert logins(without) == {}
+
+    given.log_in(tls_registry).checked()
+    given.push(image, name).checked()
+    given.pull(name).checked()
+    assert given.pulled(name).manifest == image.digest
+    assert without.pull(name).status == 6
+
+    warned = without.run("digest", "--insecure-skip-tls-verify", name).checked()
+    assert "warning" in warned.err
