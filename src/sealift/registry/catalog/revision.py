@@ -6,6 +6,7 @@ imported only where there is something to upgrade.
 
 import importlib
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class CatalogTooNew(SealiftError):
     exit_status = 8
 
 
-def prepare(path: Path, *, backups: Path) -> Path | None:
+def prepare(path: Path, *, backups: Path, known: Collection[str] = REVISIONS) -> Path | None:
     """Make the database at `path` ready for this code: create it, upgrade it, or see that it is current.
 
     One process does this, before any other opens the database.
@@ -31,6 +32,7 @@ def prepare(path: Path, *, backups: Path) -> Path | None:
     Args:
         path: The SQLite file; its directory exists.
         backups: The directory that gets a copy before an upgrade.
+        known: The revisions that can be upgraded from.
 
     Returns:
         The backup that was made, if an older database was upgraded.
@@ -45,7 +47,7 @@ def prepare(path: Path, *, backups: Path) -> Path | None:
         if found is None:
             _create(connection)
             return None
-        if found not in REVISIONS:
+        if found not in known:
             raise CatalogTooNew(
                 f"the catalog {path} has revision {found}, which this Sealift does not know",
                 why=f"it was written by a newer Sealift; this one knows revisions up to {HEAD}",
