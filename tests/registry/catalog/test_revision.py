@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.util import CommandError
 
 from sealift.registry.catalog.revision import CatalogTooNew, prepare
 from sealift.registry.catalog.schema import HEAD, REVISIONS
