@@ -16,12 +16,11 @@ from typing import Any, ClassVar, Final
 import click
 
 from sealift.cli.connection import Connection, connection_options, open_transport, run
+from sealift.cli.last_server import server_from
 from sealift.cli.output import OutputFormat, output_option, print_document, print_table
 from sealift.client.keyring import Keyring
 from sealift.credentials.credential import SecretText
 from sealift.errors import SealiftError
-
-DEFAULT_SERVER: Final = "127.0.0.1:5000"
 
 MAX_ANSWER: Final = 16 * 1024 * 1024
 """Bytes of an answer: a page of repositories has a tenth of this."""
@@ -64,7 +63,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if (username is None) is not (password_file is None):
             raise click.UsageError("--username and --password-file go together")
         chosen = ManagementServer(
-            server=server or noted_server(os.environ) or DEFAULT_SERVER,
+            server=server_from(os.environ, server),
             username=username,
             password_file=password_file,
             connection=connection,
@@ -183,18 +182,6 @@ class ManagementServer:
                 key=self.server,
             ),
         )
-
-
-def noted_server(environment: Mapping[str, str]) -> str | None:
-    """The Sealift server that `sealift login` noted last, if it noted one."""
-    state = environment.get("XDG_STATE_HOME") or str(
-        Path(environment.get("HOME") or Path.home()) / ".local/state"
-    )
-    try:
-        text = (Path(state) / "sealift" / "server").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError):
-        return None
-    return text or None
 
 
 def read_password_file(path: Path) -> SecretText:
