@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -281,7 +282,7 @@ def _joined(answer: aiohttp.ClientResponse) -> dict[str, str]:
 
 def unreachable(request: Request, error: Exception) -> Unreachable:  # noqa: C901, PLR0912  one row for each way to fail
     """What a failure of the library means, in our words. The order of the rows is that of its class tree."""
-    host = URL(request.url, encoded=True).authority.rpartition("@")[2] or redacted_url(request.url)
+    host = urlsplit(redacted_url(request.url)).netloc or redacted_url(request.url)
     match error:
         case aiohttp.ClientProxyConnectionError():
             return Unreachable(
