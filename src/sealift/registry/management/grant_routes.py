@@ -1,5 +1,7 @@
 """``/api/v1/grants``: giving actions on repositories, and taking them back."""
 
+from typing import Final
+
 from sealift.registry.access.audit_trail import AuditTrail
 from sealift.registry.access.permissions import Pattern
 from sealift.registry.catalog.accounts import (
@@ -20,6 +22,9 @@ from sealift.registry.management.documents import (
     written,
 )
 from sealift.registry.management.refusal import ManagementRefusal, not_found
+
+MAX_ID_DIGITS: Final = 18
+"""Digits of an id. What is longer does not fit the catalog's integers."""
 
 
 class GrantRoutes:
@@ -56,7 +61,8 @@ class GrantRoutes:
     async def remove(self, call: Call) -> Answer:
         """Take a grant back (204). It holds from the next request, for tokens that were issued too."""
         text = call.path["id"]
-        row = grant_by_id(self._catalog, int(text)) if text.isascii() and text.isdigit() else None
+        is_id = text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS
+        row = grant_by_id(self._catalog, int(text)) if is_id else None
         if row is None or not _may_see(call.principal, row):
             raise not_found(f"grant {text} that you may see")
         self._refuse_foreign(call.principal, row.pattern)

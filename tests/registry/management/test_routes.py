@@ -1,0 +1,466 @@
+"""The management API as one table: every route, by everyone who might ask.
+
+`TABLE` says what each identity gets; a route without a row fails
+`test_every_route_has_a_row`. Each cell starts from the same registry.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from tests.registry.open_registry import PASSWORD, Client, basic, open_client
+
+from sealift.registry.catalog.database import Catalog
+
+Row = tuple[str, str, Any, dict[str, int]]
+
+PUBLIC: Final = {"anonymous": 200, "stranger": 200, "ashok": 200, "admin": 200}
+
+
+def _cells(stranger: int, ashok: int, admin: int) -> dict[str, int]:
+    return {"anonymous": 401, "stranger": stranger, "ashok": ashok, "admin": admin}
+
+
+TABLE: Final[dict[tuple[str, str], list[Row]]] = {
+    ("GET", ""): [("GET", "/api/v1", None, PUBLIC)],
+    ("GET", "/"): [("GET", "/api/v1/", None, PUBLIC)],
+    ("GET", "/openapi.json"): [("GET", "/api/v1/openapi.json", None, PUBLIC)],
+    ("GET", "/whoami"): [("GET", "/api/v1/whoami", None, _cells(200, 200, 200))],
+    ("GET", "/accounts"): [("GET", "/api/v1/accounts", None, _cells(200, 200, 200))],
+    ("POST", "/accounts"): [
+        ("POST", "/api/v1/accounts", {"name": "new", "password": "tall giraffe"}, _cells(403, 403, 201)),
+        (
+            "POST",
+            "/api/v1/accounts",
+            {"name": "new", "password": "tall giraffe", "admin": True},
+            _cells(403, 403, 201),
+        ),
+        ("POST", "/api/v1/accounts", {"name": "reader", "password": "tall giraffe"}, _cells(403, 403, 409)),
+        (
+            "POST",
+            "/api/v1/accounts",
+            {"name": "serviceaccount", "password": "tall giraffe"},
+            _cells(403, 403, 409),
+        ),
+    ],
+    ("GET", "/accounts/{name}"): [
+        ("GET", "/api/v1/accounts/ashok", None, _cells(404, 200, 200)),
+        ("GET", "/api/v1/accounts/nobody", None, _cells(404, 404, 404)),
+    ],
+    ("PATCH", "/accounts/{name}"): [
+        ("PATCH", "/api/v1/accounts/ashok", {"disabled": True}, _cells(403, 403, 200)),
+        ("PATCH", "/api/v1/accounts/nobody", {"disabled": True}, _cells(403, 403, 404)),
+        ("PATCH", "/api/v1/accounts/admin", {"disabled": True}, _cells(403, 403, 409)),
+    ],
+    ("DELETE", "/accounts/{name}"): [
+        ("DELETE", "/api/v1/accounts/reader", None, _cells(403, 403, 204)),
+        ("DELETE", "/api/v1/accounts/ashok", None, _cells(403, 403, 409)),
+        ("DELETE", "/api/v1/accounts/ashok?transferTo=reader", None, _cells(403, 403, 204)),
+        ("DELETE", "/api/v1/accounts/ashok?transferTo=nobody", None, _cells(403, 403, 404)),
+        ("DELETE", "/api/v1/accounts/ashok?transferTo=ashok", None, _cells(403, 403, 409)),
+        ("DELETE", "/api/v1/accounts/admin", None, _cells(403, 403, 409)),
+        ("DELETE", "/api/v1/accounts/nobody", None, _cells(403, 403, 404)),
+    ],
+    ("PUT", "/accounts/{name}/password"): [
+        ("PUT", "/api/v1/accounts/ashok/password", {"password": "tall giraffe"}, _cells(404, 200, 200)),
+        ("PUT", "/api/v1/accounts/ashok/password", {"password": "short"}, _cells(404, 400, 400)),
+        ("PUT", "/api/v1/accounts/nobody/password", {"password": "tall giraffe"}, _cells(404, 404, 404)),
+    ],
+    ("GET", "/repositories"): [("GET", "/api/v1/repositories", None, _cells(200, 200, 200))],
+    ("POST", "/repositories"): [
+        ("POST", "/api/v1/repositories", {"name": "ashok/new"}, _cells(403, 201, 201)),
+        ("POST", "/api/v1/repositories", {"name": "apps/new"}, _cells(403, 403, 201)),
+        ("POST", "/api/v1/repositories", {"name": "ashok/private"}, _cells(403, 409, 409)),
+    ],
+    ("GET", "/repositories/{name...}"): [
+        ("GET", "/api/v1/repositories/ashok/private", None, _cells(404, 200, 200)),
+        ("GET", "/api/v1/repositories/ashok/public", None, _cells(200, 200, 200)),
+        ("GET", "/api/v1/repositories/ashok/missing", None, _cells(404, 404, 404)),
+    ],
+    ("PATCH", "/repositories/{name...}"): [
+        ("PATCH", "/api/v1/repositories/ashok/private", {"visibility": "public"}, _cells(404, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/public", {"visibility": "private"}, _cells(403, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/missing", {"visibility": "public"}, _cells(404, 404, 404)),
+    ],
+    ("DELETE", "/repositories/{name...}"): [
+        ("DELETE", "/api/v1/repositories/ashok/private", None, _cells(404, 204, 204)),
+        ("DELETE", "/api/v1/repositories/ashok/public", None, _cells(403, 204, 204)),
+        ("DELETE", "/api/v1/repositories/ashok/missing", None, _cells(404, 404, 404)),
+    ],
+    ("GET", "/grants"): [("GET", "/api/v1/grants", None, _cells(200, 200, 200))],
+    ("POST", "/grants"): [
+        (
+            "POST",
+            "/api/v1/grants",
+            {"to": "stranger", "repository": "ashok/*", "actions": ["pull"]},
+            _cells(403, 201, 201),
+        ),
+        (
+            "POST",
+            "/api/v1/grants",
+            {"to": "stranger", "repository": "apps/*", "actions": ["pull"]},
+            _cells(403, 403, 201),
+        ),
+        (
+            "POST",
+            "/api/v1/grants",
+            {"to": "stranger", "repository": "*/private", "actions": ["pull"]},
+            _cells(403, 403, 201),
+        ),
+        (
+            "POST",
+            "/api/v1/grants",
+            {"to": "nobody", "repository": "ashok/*", "actions": ["pull"]},
+            _cells(403, 404, 404),
+        ),
+        (
+            "POST",
+            "/api/v1/grants",
+            {"to": "stranger", "repository": "ashok/w*", "actions": ["pull"]},
+            _cells(400, 400, 400),
+        ),
+    ],
+    ("DELETE", "/grants/{id}"): [
+        ("DELETE", "/api/v1/grants/1", None, _cells(404, 204, 204)),
+        ("DELETE", "/api/v1/grants/99", None, _cells(404, 404, 404)),
+        ("DELETE", "/api/v1/grants/x", None, _cells(404, 404, 404)),
+        ("DELETE", "/api/v1/grants/99999999999999999999", None, _cells(404, 404, 404)),
+    ],
+}
+
+CELLS: Final = [
+    pytest.param(row, who, status, id=f"{row[0]} {row[1]} as {who}")
+    for rows in TABLE.values()
+    for row in rows
+    for who, status in row[3].items()
+]
+
+
+@pytest_asyncio.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    async with open_client(tmp_path) as opened:
+        yield opened
+
+
+def test_every_route_has_a_row(client: Client) -> None:
+    routes = client.app._management.routes
+    assert {(route.method, route.template) for route in routes} == set(TABLE)
+    assert [route.template for route in routes if route.is_open] == ["", "/", "/openapi.json"]
+
+
+async def _auth(client: Client, who: str, *, by: str) -> str | None:
+    if who == "anonymous":
+        return None
+    return basic(who) if by == "password" else await client.token(who, "registry:management:*")
+
+
+@pytest.mark.parametrize(("row", "who", "status"), CELLS)
+async def test_the_table(client: Client, row: Row, who: str, status: int) -> None:
+    method, target, document, _ = row
+    body = None if document is None else json.dumps(document).encode()
+    reply = await client.ask(method, target, body=body, auth=await _auth(client, who, by="token"))
+    assert reply.status == status, reply.body
+    if status >= 400:
+        assert reply.json["errors"][0]["message"]
+    if status == 401:
+        assert reply.challenge.endswith('scope="registry:management:*"')
+
+
+OWN: Final = [("GET", "/api/v1/whoami"), ("GET", "/api/v1/accounts"), ("POST", "/api/v1/accounts")]
+
+
+@pytest.mark.parametrize(("method", "target"), OWN)
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        pytest.param((), id="a token without scopes"),
+        pytest.param(("repository:ashok/private:pull,push,delete",), id="a token for a push"),
+        pytest.param(("registry:catalog:*",), id="a token for a list"),
+        pytest.param(("repository:management:*",), id="a token for a repository of that name"),
+    ],
+)
+async def test_no_other_token_opens_it_whoever_it_was_made_for(
+    client: Client, method: str, target: str, scopes: tuple[str, ...]
+) -> None:
+    token = await client.token("admin", *scopes)
+    reply = await client.ask(method, target, auth=token, body=b"{}")
+    assert (reply.status, 'error="insufficient_scope"' in reply.challenge) == (401, True)
+
+
+async def test_nobody_in_particular_gets_no_token_for_it(client: Client) -> None:
+    token = await client.token(None, "registry:management:*")
+    assert (await client.ask("GET", "/api/v1/whoami", auth=token)).status == 401
+
+
+@pytest.mark.parametrize("auth", [basic("disabled"), basic("admin", "wrong horse"), "Bearer x"])
+async def test_wrong_credentials_are_a_401(client: Client, auth: str) -> None:
+    assert (await client.ask("GET", "/api/v1/whoami", auth=auth)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("target", "content"),
+    [
+        pytest.param(
+            "/accounts", '{"name":"x","password":"tall giraffe","isAdmin":true}', id="another spelling"
+        ),
+        pytest.param("/accounts", '{"name":"x","password":"tall giraffe","id":1}', id="a column"),
+        pytest.param("/accounts", '{"name":"x","password":"tall giraffe","admin":"yes"}', id="another type"),
+        pytest.param("/accounts", '{"name":"x"}', id="a field is missing"),
+        pytest.param("/accounts", "[]", id="a list"),
+        pytest.param("/accounts", "", id="nothing"),
+        pytest.param("/accounts", "[" * 100_000, id="deep, and too long"),
+        pytest.param("/accounts", "[" * 20_000, id="deep"),
+        pytest.param("/accounts", '{"name":"Upper","password":"tall giraffe"}', id="a name that is none"),
+        pytest.param("/accounts", '{"name":"a/b","password":"tall giraffe"}', id="a name with a slash"),
+        pytest.param("/accounts", '{"name":"x","password":"short"}', id="a weak password"),
+        pytest.param("/repositories", '{"name":"apps/web","owner":"ashok"}', id="an owner of one's choice"),
+        pytest.param("/repositories", '{"name":"apps/web","visibility":"internal"}', id="no such visibility"),
+        pytest.param("/repositories", '{"name":"Apps/web"}', id="a repository's name that is none"),
+        pytest.param("/grants", '{"to":"x","repository":"a/*","actions":["*"]}', id="an action that is none"),
+        pytest.param("/grants", '{"to":"x","repository":"a/*","actions":[]}', id="no action"),
+        pytest.param(
+            "/grants", '{"to":"x","repository":"a/*","actions":["pull"],"createdBy":"y"}', id="an author"
+        ),
+    ],
+)
+async def test_what_does_not_fit_is_refused_and_not_repeated(
+    client: Client, target: str, content: str
+) -> None:
+    body = content.replace("tall giraffe", "canary giraffe").encode()
+    reply = await client.ask("POST", "/api/v1" + target, body=body, auth=basic("admin"))
+    assert reply.status in {400, 413}
+    assert reply.code in {"INVALID", "TOO_LARGE"}
+    assert b"canary" not in reply.body
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"), [("GET", "/nothing", 404), ("PUT", "/accounts", 405)]
+)
+async def test_what_is_not_there(client: Client, method: str, target: str, status: int) -> None:
+    assert (await client.ask(method, "/api/v1" + target)).status == status
+
+
+async def test_head_is_answered(client: Client) -> None:
+    reply = await client.ask("HEAD", "/api/v1/whoami", auth=basic("ashok"))
+    assert (reply.status, reply.body) == (200, b"")
+
+
+# ------------------------------------------------------------------ documents
+
+
+async def test_documents(client: Client) -> None:
+    admin = basic("admin")
+    assert (await client.ask("GET", "/api/v1")).json == {
+        "apiVersion": "sealift.dev/v1alpha1",
+        "kind": "Registry",
+        "product": "sealift",
+    }
+    assert (await client.ask("GET", "/api/v1/whoami", auth=basic("ashok"))).json == {
+        "apiVersion": "sealift.dev/v1alpha1",
+        "kind": "WhoAmI",
+        "name": "ashok",
+        "admin": False,
+    }
+    made = await client.send_json(
+        "POST",
+        "/api/v1/grants",
+        {"to": "stranger", "repository": "apps/internal-app", "actions": ["push", "pull"]},
+        auth=admin,
+    )
+    assert {**made.json, "createdAt": None} == {
+        "apiVersion": "sealift.dev/v1alpha1",
+        "kind": "Grant",
+        "id": 4,
+        "to": "stranger",
+        "repository": "apps/internal-app",
+        "actions": ["pull", "push"],
+        "createdAt": None,
+        "createdBy": "admin",
+    }
+    listed = await client.ask("GET", "/api/v1/accounts", auth=admin)
+    assert (listed.json["kind"], [item["name"] for item in listed.json["items"]]) == (
+        "AccountList",
+        ["admin", "ashok", "disabled", "reader", "stranger", "writer"],
+    )
+    assert listed.json["items"][2] == {
+        "apiVersion": "sealift.dev/v1alpha1",
+        "kind": "Account",
+        "name": "disabled",
+        "admin": False,
+        "disabled": True,
+        "createdAt": "1970-01-01T00:00:01Z",
+    }
+
+
+async def test_a_hash_never_leaves(client: Client) -> None:
+    for route in ("/accounts", "/accounts/admin", "/whoami", "/repositories", "/grants"):
+        assert b"argon2" not in (await client.ask("GET", "/api/v1" + route, auth=basic("admin"))).body
+
+
+@pytest.mark.parametrize(
+    ("who", "accounts", "repositories", "grants"),
+    [
+        pytest.param("admin", 6, ["ashok/private", "ashok/public"], [1, 2, 3], id="an admin sees all"),
+        pytest.param("ashok", 1, ["ashok/private", "ashok/public"], [1, 2, 3], id="an owner its own"),
+        pytest.param("reader", 1, ["ashok/private", "ashok/public"], [1], id="a reader what it has"),
+        pytest.param("stranger", 1, ["ashok/public"], [], id="a stranger what is public"),
+    ],
+)
+async def test_lists_show_what_the_caller_may_see(
+    client: Client, who: str, accounts: int, repositories: list[str], grants: list[int]
+) -> None:
+    auth = basic(who)
+
+    async def items(path: str) -> list[dict[str, Any]]:
+        listed = (await client.ask("GET", "/api/v1" + path, auth=auth)).json
+        return list(listed["items"])
+
+    assert len(await items("/accounts")) == accounts
+    assert [item["name"] for item in await items("/repositories")] == repositories
+    assert [item["id"] for item in await items("/grants")] == grants
+
+
+async def test_an_openapi_document_that_describes_every_route(client: Client) -> None:
+    document = (await client.ask("GET", "/api/v1/openapi.json")).json
+    assert document["openapi"] == "3.1.0"
+    described = {
+        (method.upper(), path) for path, operations in document["paths"].items() for method in operations
+    }
+    routes = client.app._management.routes
+    assert described == {(route.method, "/api/v1" + route.template.replace("...", "")) for route in routes}
+    text = json.dumps(document)
+    for reference in {part.split('"')[0] for part in text.split('"$ref": "#/')[1:]}:
+        found: Any = document
+        for key in reference.split("/"):
+            found = found[key]
+        assert found
+    for model in (
+        "NewAccount",
+        "NewPassword",
+        "AccountChange",
+        "NewRepository",
+        "RepositoryChange",
+        "NewGrant",
+    ):
+        assert document["components"]["schemas"][model]["additionalProperties"] is False
+
+
+# ------------------------------------------------------------------ what follows
+
+
+async def test_the_first_password_goes_when_it_is_changed(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "data" / "admin-password"
+    file.write_text("x\n")
+    await client.send_json(
+        "PUT", "/api/v1/accounts/ashok/password", {"password": "tall giraffe"}, auth=basic("admin")
+    )
+    assert file.exists()
+    await client.send_json(
+        "PUT", "/api/v1/accounts/admin/password", {"password": "tall giraffe"}, auth=basic("admin")
+    )
+    assert not file.exists()
+
+
+async def test_a_changed_password_ends_tokens_and_the_old_one(client: Client) -> None:
+    token = await client.token("ashok", "registry:management:*")
+    changed = await client.send_json(
+        "PUT", "/api/v1/accounts/ashok/password", {"password": "tall giraffe"}, auth=token
+    )
+    assert changed.status == 200
+    assert (await client.ask("GET", "/api/v1/whoami", auth=token)).status == 401
+    assert (await client.ask("GET", "/api/v1/whoami", auth=basic("ashok"))).status == 401
+    assert (await client.ask("GET", "/api/v1/whoami", auth=basic("ashok", "tall giraffe"))).status == 200
+
+
+async def test_a_name_that_is_used_again_inherits_nothing(client: Client) -> None:
+    """Neither repositories, nor grants, nor tokens, nor the right to give on what was another's."""
+    admin = basic("admin")
+    before = await client.token("ashok", "repository:ashok/private:pull")
+    grant = {"to": "ashok", "repository": "apps/*", "actions": ["pull"]}
+    await client.send_json("POST", "/api/v1/grants", grant, auth=admin)
+    removed = await client.ask("DELETE", "/api/v1/accounts/ashok?transferTo=reader", auth=admin)
+    assert removed.status == 204
+    made = {"name": "ashok", "password": PASSWORD}
+    assert (await client.send_json("POST", "/api/v1/accounts", made, auth=admin)).status == 201
+    again = basic("ashok")
+    assert (await client.ask("GET", "/v2/ashok/private/tags/list", auth=before)).status == 401
+    assert (await client.ask("GET", "/v2/ashok/private/tags/list", auth=again)).status == 404
+    assert (await client.ask("GET", "/api/v1/repositories/ashok/private", auth=again)).status == 404
+    assert (await client.ask("GET", "/api/v1/grants?to=ashok", auth=again)).json["items"] == []
+    own = {"to": "ashok", "repository": "ashok/*", "actions": ["pull"]}
+    refused = await client.send_json("POST", "/api/v1/grants", own, auth=again)
+    assert (refused.status, refused.json["errors"][0]["detail"]["why"]) == (
+        403,
+        "ashok/private is under your name and not yours",
+    )
+    heir = await client.ask("GET", "/api/v1/repositories/ashok/private", auth=basic("reader"))
+    assert heir.json["actions"] == ["delete", "pull", "push"]
+
+
+async def test_what_is_deleted_is_gone_and_can_be_made_again(client: Client) -> None:
+    admin = basic("admin")
+    assert (await client.ask("DELETE", "/api/v1/repositories/ashok/private", auth=admin)).status == 204
+    assert (await client.ask("GET", "/v2/ashok/private/tags/list", auth=admin)).status == 404
+    made = await client.send_json("POST", "/api/v1/repositories", {"name": "ashok/private"}, auth=admin)
+    assert (made.status, made.json["owner"]) == (201, "ashok")
+
+
+async def test_the_same_grant_twice_is_one(client: Client) -> None:
+    grant = {"to": "stranger", "repository": "apps/*", "actions": ["push", "pull"]}
+    first = await client.send_json("POST", "/api/v1/grants", grant, auth=basic("admin"))
+    again = await client.send_json(
+        "POST", "/api/v1/grants", grant | {"actions": ["pull", "push"]}, auth=basic("admin")
+    )
+    assert first.json == again.json
+
+
+async def test_changes_are_written_down(client: Client, tmp_path: Path) -> None:
+    admin = basic("admin")
+    await client.send_json(
+        "POST", "/api/v1/accounts", {"name": "new", "password": "tall giraffe"}, auth=admin
+    )
+    await client.send_json("PATCH", "/api/v1/accounts/new", {"disabled": True}, auth=admin)
+    await client.send_json(
+        "PATCH", "/api/v1/repositories/ashok/private", {"visibility": "public"}, auth=basic("ashok")
+    )
+    await client.ask("DELETE", "/api/v1/grants/1", auth=admin)
+    await client.ask("DELETE", "/api/v1/accounts/new", auth=admin)
+    await client.app._guard._audit.flush()
+    with Catalog(tmp_path / "data" / "catalog.sqlite3") as catalog:
+        rows = catalog._connection.execute(
+            "SELECT principal, action, repository, outcome, detail FROM audit ORDER BY id"
+        ).fetchall()
+    assert rows == [
+        ("admin", "account.add", None, "allowed", "new"),
+        ("admin", "account.disable", None, "allowed", "new"),
+        ("ashok", "repository.visibility", "ashok/private", "allowed", "public"),
+        ("admin", "grant.remove", "ashok/*", "allowed", "pull of reader"),
+        ("admin", "account.remove", None, "allowed", "new"),
+    ]
+
+
+async def test_a_long_list_of_repositories_comes_in_pages(client: Client, tmp_path: Path) -> None:
+    with Catalog(tmp_path / "data" / "catalog.sqlite3") as catalog:
+        await catalog.write(
+            lambda transaction: (
+                [
+                    transaction._connection.execute(
+                        "INSERT INTO repository (name, created_at, created_by) VALUES (?, 1, 'x')",
+                        (f"apps/n{number:04}",),
+                    )
+                    for number in range(501)
+                ]
+                and None
+            )
+        )
+    seen: list[str] = []
+    last: str | None = ""
+    while last is not None:
+        page = (await client.ask("GET", f"/api/v1/repositories?last={last}", auth=basic("admin"))).json
+        seen += [item["name"] for item in page["items"]]
+        last = page["continue"]
+    assert seen == sorted(seen)
+    assert len(seen) == 503
