@@ -90,7 +90,15 @@ def basic_grant(credential: Credential) -> Grant | None:
 
 def _basic(credential: Credential) -> SecretText:
     pair = f"{credential.username}:{credential.password.reveal()}"
-    return SecretText(base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode("ascii"))
+    return SecretText(base64.b64encode(_bytes_of(pair)).decode("ascii"))
+
+
+def _bytes_of(text: str) -> bytes:
+    """The bytes that `text` stands for: those that were no UTF-8 came in by ``surrogateescape`` (R-SEC-10)."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair out of JSON, which Go reads as U+FFFD (R-PY-7)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def token_flow(
@@ -167,26 +175,26 @@ def _token_request(
     if credential is not None and credential.identity_token:
         form = {
             "grant_type": "refresh_token",
-            "refresh_token": credential.identity_token.reveal(),
-            "service": service or "",
-            "client_id": CLIENT_ID,
+            "refresh_token": _bytes_of(credential.identity_token.reveal()),
+            "service": _bytes_of(service or ""),
+            "client_id": CLIENT_ID.encode(),
         }
         if scopes:
-            form["scope"] = " ".join(scopes)
+            form["scope"] = " ".join(scopes).encode()
         return Request(
             method="POST",
             url=realm,
             headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
             body=urlencode(form).encode("ascii"),
         )
-    query: list[tuple[str, str]] = [] if service is None else [("service", service)]
-    query += [("scope", scope) for scope in scopes]
+    query: list[tuple[str, bytes]] = [] if service is None else [("service", _bytes_of(service))]
+    query += [("scope", scope.encode()) for scope in scopes]
     headers = {"Accept": "application/json"}
     if credential is not None and (credential.username or credential.password):
-        query.append(("account", credential.username))
-        query.append(("client_id", CLIENT_ID))
+        query.append(("account", _bytes_of(credential.username)))
+        query.append(("client_id", CLIENT_ID.encode()))
         if offline:
-            query.append(("offline_token", "true"))
+            query.append(("offline_token", b"true"))
         headers["Authorization"] = f"Basic {_basic(credential).reveal()}"
     if not query:
         return Request(method="GET", url=realm, headers=headers)
