@@ -1,13 +1,15 @@
 """Real programs, started when a test first asks for them and shared by the tests of one process."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest
-from tests.peers.clients import Client, Clients, Skopeo, docker_clients
+from tests.peers.clients import Client, Clients, Sealift, Skopeo, docker_clients
 from tests.peers.daemons import start_containerd
 from tests.peers.ground import Enclosure, Ground, enclosure, this_machine
+from tests.peers.images import sample_image
 from tests.peers.registries import (
     Registry,
     docker_registry_with_passwords,
@@ -83,6 +85,35 @@ def clients(request: pytest.FixtureRequest, machine: Ground) -> Clients:
 def client(request: pytest.FixtureRequest, clients: Clients, tmp_path: Path) -> Client:
     """Each client of the world in turn."""
     return clients.make(request.param, tmp_path)
+
+
+@pytest.fixture
+def ours(clients: Clients, tmp_path: Path) -> Sealift:
+    """Our own client."""
+    made = clients.make("sealift", tmp_path)
+    assert isinstance(made, Sealift)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateImage:
+    """An image in our registry that takes a right to see."""
+
+    name: str
+    repository: str
+    digest: str
+    owner: Client
+    """Who pushed it, still logged in."""
+
+
+@pytest.fixture
+def private_image(clients: Clients, sealift: Registry, repository: str, tmp_path: Path) -> PrivateImage:
+    """An image that ashok pushed."""
+    image = sample_image(tmp_path / "private")
+    owner = clients.make("sealift", tmp_path)
+    owner.log_in(sealift).checked()
+    owner.push(image, sealift.image(repository)).checked()
+    return PrivateImage(sealift.image(repository), repository, image.digest, owner)
 
 
 @pytest.fixture

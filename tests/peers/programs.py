@@ -22,6 +22,7 @@ DEBIAN_PACKAGES = {
     "runc": "runc",
     "podman": "podman",
     "buildah": "buildah",
+    "busybox": "busybox-static",
     "skopeo": "skopeo",
     "catatonit": "catatonit",
     "docker-registry": "docker-registry",

@@ -36,6 +36,8 @@ class Registry:
     """HOST:PORT, as it stands in an image's name."""
 
     scheme: str = "http"
+    data: Path | None = None
+    """Of ours: its data directory."""
 
     def image(self, repository: str, selector: str = ":v1") -> str:
         """The full name of an image here: `selector` begins with a colon or an at sign."""
@@ -198,7 +200,7 @@ def start_sealift(
     ground.run(
         sys.executable, "-c", _MANAGE, stdin=json.dumps([name, authority, password, requests])
     ).checked()
-    return Registry("sealift", name, scheme="https" if certificate else "http")
+    return Registry("sealift", name, scheme="https" if certificate else "http", data=data)
 
 
 @contextmanager

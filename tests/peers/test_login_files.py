@@ -5,83 +5,65 @@ from pathlib import Path
 
 import pytest
 from tests.peers.clients import Client, Clients, Docker, Sealift, docker_clients, logins
-from tests.peers.conftest import CLIENTS_OF_THE_WORLD
-from tests.peers.images import sample_image
+from tests.peers.conftest import CLIENTS_OF_THE_WORLD, PrivateImage
 from tests.peers.registries import PASSWORD, USERNAME, Registry
 
 pytestmark = pytest.mark.peers
 
 
-@pytest.fixture
-def ours(clients: Clients, tmp_path: Path) -> Sealift:
-    """Our client, logged in nowhere."""
-    made = clients.make("sealift", tmp_path)
-    assert isinstance(made, Sealift)
-    return made
-
-
-@pytest.fixture
-def private_image(clients: Clients, sealift: Registry, repository: str, tmp_path: Path) -> str:
-    """The name of an image that takes a login to see."""
-    owner = clients.make("sealift", tmp_path)
-    owner.log_in(sealift).checked()
-    owner.push(sample_image(tmp_path / "private"), sealift.image(repository)).checked()
-    return sealift.image(repository)
-
-
 def test_a_client_uses_what_sealift_login_wrote(
-    client: Client, ours: Sealift, sealift: Registry, private_image: str
+    client: Client, ours: Sealift, sealift: Registry, private_image: PrivateImage
 ) -> None:
-    assert client.pull(private_image).status != 0
+    assert client.pull(private_image.name).status != 0
     ours.log_in(sealift).checked()
     shutil.copy(ours.credentials, client.credentials)
-    client.pull(private_image).checked()
+    client.pull(private_image.name).checked()
 
 
 def test_sealift_uses_what_a_client_wrote(
-    client: Client, ours: Sealift, sealift: Registry, private_image: str
+    client: Client, ours: Sealift, sealift: Registry, private_image: PrivateImage
 ) -> None:
-    assert ours.pull(private_image).status == 4
+    assert ours.pull(private_image.name).status == 4
     client.log_in(sealift).checked()
     shutil.copy(client.credentials, ours.credentials)
-    ours.pull(private_image).checked()
+    ours.pull(private_image.name).checked()
 
 
 @pytest.mark.parametrize("name", ["podman", "skopeo"])
 def test_sealift_finds_the_file_of_podman_and_skopeo_where_they_keep_it(
-    name: str, clients: Clients, ours: Sealift, sealift: Registry, private_image: str
+    name: str, clients: Clients, ours: Sealift, sealift: Registry, private_image: PrivateImage
 ) -> None:
     other = clients.make(name, ours.directory)
     other.log_in(sealift).checked()
     store = f"oci:{ours.directory}/by-variable:v1"
     by_variable = {"REGISTRY_AUTH_FILE": str(other.credentials)}
-    ours.run("pull", private_image, store, environment=by_variable).checked()
+    ours.run("pull", private_image.name, store, environment=by_variable).checked()
     runtime = ours.directory / "runtime"
     (runtime / "containers").mkdir(parents=True)
     shutil.copy(other.credentials, runtime / "containers" / "auth.json")
     store = f"oci:{ours.directory}/by-place:v1"
-    ours.run("pull", private_image, store, environment={"XDG_RUNTIME_DIR": str(runtime)}).checked()
+    ours.run("pull", private_image.name, store, environment={"XDG_RUNTIME_DIR": str(runtime)}).checked()
 
 
 @pytest.mark.parametrize("name", docker_clients())
 def test_docker_and_sealift_share_one_directory(
-    name: str, clients: Clients, ours: Sealift, sealift: Registry, private_image: str
+    name: str, clients: Clients, ours: Sealift, sealift: Registry, private_image: PrivateImage
 ) -> None:
     docker = clients.make(name, ours.directory)
     assert isinstance(docker, Docker)
     shared = Sealift(ours.ground, ours.program, docker.directory)
     docker.log_in(sealift).checked()
     by_docker = docker.credentials.read_bytes()
-    shared.pull(private_image).checked()
+    shared.pull(private_image.name).checked()
     shared.log_out(sealift).checked()
     assert logins(docker) == {}
-    assert docker.pull(private_image).status != 0
+    assert docker.pull(private_image.name).status != 0
     shared.log_in(sealift).checked()
     assert docker.credentials.read_bytes() == by_docker
-    docker.pull(private_image).checked()
+    docker.pull(private_image.name).checked()
     docker.log_out(sealift).checked()
     assert logins(shared) == {}
-    assert shared.pull(private_image).status == 4
+    assert shared.pull(private_image.name).status == 4
 
 
 def test_every_client_writes_the_same_login(clients: Clients, sealift: Registry, tmp_path: Path) -> None:
@@ -123,7 +105,7 @@ def test_docker_and_sealift_share_a_credential_helper(
     clients: Clients,
     ours: Sealift,
     sealift: Registry,
-    private_image: str,
+    private_image: PrivateImage,
 ) -> None:
     docker = clients.make(name, ours.directory)
     assert isinstance(docker, Docker)
@@ -138,11 +120,11 @@ def test_docker_and_sealift_share_a_credential_helper(
     shared = Sealift(ours.ground, ours.program, docker.directory, environment=path)
     shared.log_in(sealift).checked()
     assert logins(shared) == {}  # the file has no password in it
-    docker.pull(private_image).checked()
-    shared.pull(private_image).checked()
+    docker.pull(private_image.name).checked()
+    shared.pull(private_image.name).checked()
     docker.log_out(sealift).checked()
-    assert shared.pull(private_image).status == 4
+    assert shared.pull(private_image.name).status == 4
     docker.log_in(sealift).checked()
-    shared.pull(private_image).checked()
+    shared.pull(private_image.name).checked()
     shared.log_out(sealift).checked()
-    assert docker.pull(private_image).status != 0
+    assert docker.pull(private_image.name).status != 0

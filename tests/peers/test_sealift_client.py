@@ -46,14 +46,6 @@ def any_registry(request: pytest.FixtureRequest) -> Registry:
     return found
 
 
-@pytest.fixture
-def ours(clients: Clients, tmp_path: Path) -> Sealift:
-    """Our client, logged in nowhere."""
-    made = clients.make("sealift", tmp_path)
-    assert isinstance(made, Sealift)
-    return made
-
-
 def test_what_is_pushed_comes_back_by_tag_and_by_digest(
     ours: Sealift, any_registry: Registry, repository: str, tmp_path: Path
 ) -> None:
