@@ -37,6 +37,9 @@ class Program:
     refused: str = ""
     """What StartContainer fails with, if it is set."""
 
+    farewell: str = ""
+    """Printed when it is told to end."""
+
     stops: bool = True
     """Whether it heeds SIGTERM. One that does not ends when the grace is 0."""
 
@@ -142,6 +145,9 @@ class MemoryRuntime:
         self.calls.append(("StopContainer", container.config.name))
         self.graces.append(grace_seconds)
         if container.program is not None and container.program.stops:
+            if container.program.farewell and container.status.state is ContainerState.RUNNING:
+                with container.log.open("a") as log:
+                    log.write(f"{TIME} stdout F {container.program.farewell}\n")
             self._end(container_id, 0)
         elif grace_seconds == 0:
             self._end(container_id, 137)

@@ -243,6 +243,16 @@ async def test_stopping_gives_grace(tmp_path: Path) -> None:
     ]
 
 
+async def test_what_it_prints_while_it_is_stopped_is_not_lost(tmp_path: Path) -> None:
+    world = World(tmp_path, [Program(farewell="bye")])
+    running = asyncio.ensure_future(world.runner().run())
+    await world.until(ContainerPrints)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.lines() == ["line 1", "bye"]
+
+
 async def test_stopping_in_a_hurry_gives_none(tmp_path: Path) -> None:
     world = World(tmp_path, [Program()])
     runner = world.runner()

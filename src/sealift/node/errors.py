@@ -2,8 +2,10 @@
 
 The hierarchy:
 
-* RuntimeUnreachable    no answer: no socket, no right to it, nobody behind it
+* RuntimeUnreachable    no answer: no socket, or nobody behind it
+* RuntimeForbidden      a socket, and no right to it
 * RuntimeRefused        an answer, and it is an error: a gRPC code and a text
+* NoPodNetwork          a runtime that can run only Pods of the host's network
 """
 
 from typing import ClassVar
@@ -43,3 +45,9 @@ class RuntimeRefused(SealiftError):
         self.call = call
         self.code = code
         self.description = description
+
+
+class NoPodNetwork(SealiftError):
+    """A Pod wants a network of its own, and the runtime has none to give."""
+
+    exit_status: ClassVar[int] = 8

@@ -92,6 +92,12 @@ _HARMLESS: Final[tuple[object, ...]] = (None, False, [], {}, "")
 """Values with which any field says nothing."""
 
 
+class NothingToRun(SealiftError):
+    """The manifests hold no Pod, or something else than Pods to run."""
+
+    exit_status: ClassVar[int] = 2
+
+
 class UnrunnablePod(SealiftError):
     """A Pod asks for something that is not done here, or for something that no kubelet does.
 
@@ -146,6 +152,11 @@ class PodPlan:
     host_ipc: bool = False
     warnings: tuple[str, ...] = ()
     """What is passed over and could be missed."""
+
+    @property
+    def number_of_containers(self) -> int:
+        """Init containers counted."""
+        return len(self.init_containers) + len(self.containers)
 
 
 def plan_pod(pod: Pod) -> PodPlan:

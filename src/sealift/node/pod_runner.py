@@ -12,7 +12,7 @@ Kubernetes documentation, "Pod Lifecycle" (restart policy and its back-off).
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, TypeVar
 from sealift.kubernetes.pull_secrets.pod_keyring import PodPull
 from sealift.node import messages
 from sealift.node.backoff import Backoff
-from sealift.node.cri_log import LogReader
+from sealift.node.cri_log import LogLine, LogReader
 from sealift.node.errors import RuntimeRefused, RuntimeUnreachable
 from sealift.node.image_manager import Clock, ImageManager, Need
 from sealift.node.messages import Event, Waiting
@@ -105,6 +105,7 @@ class PodRunner:
         self._full_name = f"{pod.name}_{pod.namespace}({uid})"
         self._hurry = asyncio.Event()
         self._containers: dict[str, str] = {}
+        self._tails: dict[str, _Tail] = {}
         self._restarts = Backoff()
         self._sandbox = SandboxConfig(
             namespace=pod.namespace,
@@ -145,7 +146,9 @@ class PodRunner:
             for container in self._plan.init_containers:
                 if not await self._live(sandbox_id, container, init=True):
                     return "Failed"
-            ends = await _all(self._live(sandbox_id, one, init=False) for one in self._plan.containers)
+            ends = await side_by_side(
+                self._live(sandbox_id, one, init=False) for one in self._plan.containers
+            )
             return "Succeeded" if all(ends) else "Failed"
         finally:
             await _to_the_end(self._take_down(sandbox_id))
@@ -173,7 +176,7 @@ class PodRunner:
     async def _take_down(self, sandbox_id: str) -> None:
         """Stop the containers, all at once, then remove the sandbox with all in it."""
         runtime = self._around.runtime
-        await _all(self._stop(name, container_id) for name, container_id in self._containers.items())
+        await side_by_side(self._stop(name, container_id) for name, container_id in self._containers.items())
         for end in (runtime.stop_sandbox, runtime.remove_sandbox):
             try:
                 await end(sandbox_id)
@@ -194,6 +197,7 @@ class PodRunner:
             if not stopping.done():
                 await runtime.stop_container(container_id, grace_seconds=0)
             await stopping
+            self._print_rest(name)
         except RuntimeRefused as refusal:
             self._warn(refusal)
 
@@ -293,23 +297,28 @@ class PodRunner:
 
     async def _follow(self, plan: ContainerPlan, container_id: str, attempt: int) -> ContainerStatus:
         """Pass on the log of a running container until it ends."""
-        reader = LogReader()
-        path = Path(self._sandbox.log_directory) / _log_path(plan.name, attempt)
-        offset = 0
+        tail = _Tail(Path(self._sandbox.log_directory) / _log_path(plan.name, attempt))
+        self._tails[plan.name] = tail
         while True:
             # Status first: what the file holds once the end was seen is all that there will be.
             status = await self._around.runtime.container_status(container_id)
-            while data := _read(path, offset):
-                offset += len(data)
-                for line in reader.feed(data):
-                    self._around.listener(ContainerPrints(self._name, plan.name, line))
+            self._print(plan.name, tail.more())
             if status.state in {ContainerState.EXITED, ContainerState.UNKNOWN}:
                 break
             await self._around.sleep(POLL_SECONDS)
-        for line in reader.finish():
-            self._around.listener(ContainerPrints(self._name, plan.name, line))
+        self._print_rest(plan.name)
         self._around.listener(ContainerEnds(self._name, plan.name, status.exit_code, status.reason))
         return status
+
+    def _print(self, container: str, lines: Iterable[LogLine]) -> None:
+        for line in lines:
+            self._around.listener(ContainerPrints(self._name, container, line))
+
+    def _print_rest(self, container: str) -> None:
+        """The end of a container's log, once."""
+        tail = self._tails.pop(container, None)
+        if tail is not None:
+            self._print(container, (*tail.more(), *tail.rest()))
 
     async def _remove(self, name: str) -> None:
         container_id = self._containers.pop(name, None)
@@ -346,17 +355,34 @@ def _make_directory(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
 
 
-def _read(path: Path, offset: int) -> bytes:
-    """The next bytes of a log file; none where it is not there yet."""
-    try:
-        with path.open("rb") as log:
-            log.seek(offset)
-            return log.read(LOG_CHUNK)
-    except FileNotFoundError:
-        return b""
+class _Tail:
+    """A log file, read from where the last reading ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader = LogReader()
+        self._offset = 0
+
+    def more(self) -> Iterator[LogLine]:
+        """The lines that came since."""
+        while data := self._read():
+            self._offset += len(data)
+            yield from self._reader.feed(data)
+
+    def rest(self) -> list[LogLine]:
+        """What is left of a line that has no end, after the last reading."""
+        return self._reader.finish()
+
+    def _read(self) -> bytes:
+        try:
+            with self._path.open("rb") as log:
+                log.seek(self._offset)
+                return log.read(LOG_CHUNK)
+        except FileNotFoundError:
+            return b""  # not yet there
 
 
-async def _all(calls: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+async def side_by_side(calls: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
     """All results. Where one fails, the others are cancelled and waited for, and its error is raised."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
