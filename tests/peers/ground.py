@@ -59,6 +59,24 @@ class Outcome:
         return self
 
 
+def await_that(
+    happened: Callable[[], bool],
+    *,
+    while_: Callable[[], bool] = lambda: True,
+    seconds: float = SECONDS_TO_START,
+) -> bool:
+    """Look until something that no event announces has happened; says whether it did.
+
+    It ends at once where `while_` no longer holds, and for good after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if not while_() or time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)  # another program's doing: there is nothing to wait on but the clock
+    return True
+
+
 @dataclass(slots=True)
 class Ground:
     """This machine as it is. Programs see its files and its network."""
@@ -66,7 +84,7 @@ class Ground:
     scratch: Path
     """A directory with a short path (a socket's may have 107 characters), gone when the ground is."""
 
-    _daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def wrapped(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` here."""
@@ -99,7 +117,7 @@ class Ground:
         Raises:
             NotReady: It ended, or took too long.
         """
-        log = self.scratch / f"{Path(argv[0]).name}-{len(self._daemons)}.log"
+        log = self.scratch / f"{Path(argv[0]).name}-{len(self.daemons)}.log"
         with log.open("wb") as output:
             daemon = subprocess.Popen(
                 self.wrapped(argv),
@@ -108,17 +126,18 @@ class Ground:
                 stdout=output,
                 stderr=output,
             )
-        self._daemons.append(daemon)
-        deadline = time.monotonic() + SECONDS_TO_START
-        while not ready():
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                raise NotReady(f"{argv[0]} is not ready, status {daemon.poll()}:\n{log.read_text()[-4000:]}")
-            time.sleep(0.02)  # another program's start has no event to wait for
+        self.daemons.append(daemon)
+
+        def lives() -> bool:
+            return daemon.poll() is None
+
+        if not await_that(ready, while_=lives):
+            raise NotReady(f"{argv[0]} is not ready, status {daemon.poll()}:\n{log.read_text()[-4000:]}")
         return daemon
 
     def close(self) -> None:
         """End what was started here, last first, and remove the scratch directory."""
-        for daemon in reversed(self._daemons):
+        for daemon in reversed(self.daemons):
             daemon.terminate()
             try:
                 daemon.wait(10)
@@ -224,7 +243,7 @@ class Enclosure(Ground):
                 os.kill(self._inside, signal.SIGKILL)
         if self._holder is not None:
             self._holder.communicate()  # it ends once the first process inside has
-        for daemon in self._daemons:
+        for daemon in self.daemons:
             daemon.wait(10)
         shutil.rmtree(self.scratch)
 

@@ -41,6 +41,11 @@ class SampleImage:
     """One a platform: what docker, podman and the kubelet call the image's ID."""
 
     diff_ids: tuple[str, ...]
+    """One a platform: of the layer unzipped."""
+
+    layer: str = ""
+    """Of the layer as it stands in the layout, if there is one platform."""
+
     archive: Path | None = None
     """Its image is called ``sample:v1``."""
 
@@ -58,7 +63,8 @@ def sample_image(directory: Path, *, size: int = 1000) -> SampleImage:
     layout.finish(manifest)
     archive = directory / "archive.tar"
     _write_archive(archive, config=layout.read(config), layer=gzip.decompress(layer))
-    return SampleImage(layout.root, manifest["digest"], (config,), (diff_id,), archive)
+    zipped = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+    return SampleImage(layout.root, manifest["digest"], (config,), (diff_id,), zipped, archive)
 
 
 def sample_index(directory: Path) -> SampleImage:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.peers.ground import NotReady, enclosure, this_machine
+from tests.peers.ground import NotReady, await_that, enclosure, this_machine
 
 pytestmark = pytest.mark.peers
 
@@ -72,8 +72,7 @@ def test_nothing_runs_on_when_its_owner_is_killed() -> None:
     owner.kill()
     owner.communicate()
     # The kernel ends the rest a moment after us, and nothing here can wait for that but looking.
-    with this_machine() as ground:
-        ground.start("sleep", "60", ready=lambda: not processes_in(network))
+    assert await_that(lambda: not processes_in(network))
     assert scratch not in Path("/proc/mounts").read_text()
     shutil.rmtree(scratch)
 
