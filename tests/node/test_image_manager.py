@@ -264,5 +264,6 @@ async def test_a_registry_that_is_down() -> None:
     world.registry.unreachable = True
     assert waits(await world.ensure("good")).message == (
         f'failed to pull and unpack image "{IMAGE}": failed to resolve reference "{IMAGE}": '
-        f'failed to do request: Head "http://{HOST}/v2/private/ok/manifests/1": dial tcp {HOST}: connect: connection refused'
+        f'failed to do request: Head "http://{HOST}/v2/private/ok/manifests/1": '
+        f"dial tcp {HOST}: connect: connection refused"
     )

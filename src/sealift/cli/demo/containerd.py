@@ -73,13 +73,14 @@ class Programs:
     """Where containerd looks for its shim and for runc."""
 
     @classmethod
-    def find(cls) -> Self:
-        """Look on PATH, and where Debian keeps daemons.
+    def find(cls, path: str | None = None) -> Self:
+        """Look in the directories of `path`; None stands for PATH and where Debian keeps daemons.
 
         Raises:
             ProgramsMissing: One of them is not there.
         """
-        path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_DIRECTORIES])
+        if path is None:
+            path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_DIRECTORIES])
         found = {
             program: shutil.which(program, path=path)
             for program in ("containerd", "containerd-shim-runc-v2", "runc")

@@ -5,7 +5,6 @@ command: nothing is shown that was not printed by it.
 """
 
 import contextlib
-import importlib.util
 import os
 import platform
 import secrets
@@ -273,14 +272,16 @@ class Story:
 
 def why_no_pods() -> str | None:
     """Why no Pod can be run on this machine, and what would help; None where it can."""
-    if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("google.protobuf") is None:
-        return "gRPC is not installed. Get it with: pip install 'sealift[node]'"
     if platform.system() != "Linux" or platform.machine() not in {"x86_64", "aarch64"}:
         return "the images are for Linux on amd64 and arm64"
     if os.geteuid() != 0:
         return "only root can start containerd. Run the demo as root: sudo make demo"
-    from sealift.cli.demo.containerd import Programs, ProgramsMissing
-
+    try:
+        from sealift.cli.demo.containerd import Programs, ProgramsMissing
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"grpc", "google"}:
+            raise
+        return "gRPC is not installed. Get it with: pip install 'sealift[node]'"
     try:
         Programs.find()
     except ProgramsMissing as missing:
