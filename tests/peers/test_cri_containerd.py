@@ -3,86 +3,29 @@
 What it says of registries that refuse is in test_containerd.py, word for word.
 """
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.contracts.image_service import ImageServiceContract, PrivateImage, credential
 from tests.contracts.runtime_service import RuntimeServiceContract, until
-from tests.peers.clients import Clients, Skopeo
 from tests.peers.ground import Ground
 from tests.peers.machine_state import traces
-from tests.peers.programs import require_program, require_root
-from tests.peers.registries import PASSWORD, USERNAME, Registry, answers, free_port
+from tests.peers.own_containerd import APP, PAUSE, open_registry, own, with_images
+from tests.peers.programs import require_root
+from tests.peers.registries import PASSWORD, USERNAME, Registry
 
 from sealift.cli.demo.containerd import ContainerdFailed, OwnContainerd, Programs
-from sealift.cli.demo.image import write_layout
 from sealift.cli.demo.leavings import RunDirectory, sweep
-from sealift.cli.demo.program import ARCHITECTURES, ticking_program, waiting_program
 from sealift.node.cri import CriRuntime
 
 pytestmark = pytest.mark.peers
 
-PAUSE, APP = "public/pause:1", "public/app:1"
-
-
-@pytest.fixture(scope="module")
-def open_registry(machine: Ground) -> Registry:
-    """docker-registry that asks nobody for anything."""
-    port = free_port()
-    settings = machine.scratch / "open.yml"
-    settings.write_text(
-        "version: 0.1\n"
-        "log: {accesslog: {disabled: true}, level: error}\n"
-        f"storage: {{filesystem: {{rootdirectory: {machine.scratch}/open}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    program = require_program("docker-registry")
-    machine.start(program, "serve", str(settings), ready=answers(f"127.0.0.1:{port}", "/v2/"))
-    return Registry("an open docker-registry", f"127.0.0.1:{port}")
-
-
-@pytest.fixture(scope="module")
-def with_images(
-    open_registry: Registry,
-    registry_with_passwords: Registry,
-    clients: Clients,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Registry:
-    """The open registry with the sandbox's image and one to run; the other one with a private image."""
-    directory = tmp_path_factory.mktemp("images")
-    skopeo = clients.make("skopeo", directory)
-    assert isinstance(skopeo, Skopeo)
-    skopeo.log_in(registry_with_passwords).checked()
-    pause = {one: waiting_program(one) for one in ARCHITECTURES}
-    app = {one: ticking_program(one, line="line", farewell="bye") for one in ARCHITECTURES}
-    for name, programs, image in (
-        ("pause", pause, open_registry.image("public/pause", ":1")),
-        ("app", app, open_registry.image("public/app", ":1")),
-        ("app", app, registry_with_passwords.image("apps/internal-app", ":latest")),
-    ):
-        layout = directory / f"{name}-layout"
-        write_layout(layout, tag="t", name=name, programs=programs)
-        skopeo.copy(f"oci:{layout}:t", f"docker://{image}", "--all").checked()
-    return open_registry
-
-
-@pytest.fixture(scope="module")
-def own(with_images: Registry) -> Iterator[OwnContainerd]:
-    require_root("run containerd")
-    for program in ("containerd", "runc"):
-        require_program(program)
-    with RunDirectory.create() as run:
-        containerd = OwnContainerd(run, sandbox_image=f"{with_images.address}/{PAUSE}")
-        with asyncio.Runner() as runner:
-            runner.run(containerd.start())
-            yield containerd
-            runner.run(containerd.stop())
+__all__ = ["open_registry", "own", "with_images"]  # fixtures
 
 
 class TestImages(ImageServiceContract):
