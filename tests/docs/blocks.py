@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_FENCE = re.compile(r"^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(?P<language>[a-z]*)(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,9 @@ class Block:
     """Where the commands begin in the page, from 1."""
 
     commands: str
+    fails: bool
+    """Whether the page says so (```sh fails): the last command then ends with another status than 0."""
+
     answer: str | None
     """Lines where ``…`` stands for anything; None where the page shows none."""
 
@@ -31,7 +34,8 @@ def blocks_of(page: Path) -> list[Block]:
         answers = following is not None and following["language"] == "text"
         answer = following["text"] if following is not None and answers else None
         line = text.count("\n", 0, fence.start()) + 2
-        found.append(Block(line=line, commands=fence["text"], answer=answer))
+        fails = fence["info"].strip() == "fails"
+        found.append(Block(line=line, commands=fence["text"], fails=fails, answer=answer))
     return found
 
 
