@@ -526,6 +526,25 @@ def test_a_refusal_is_one_printable_line_of_bounded_length() -> None:
         said.encode()
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("https://ashok:pw@r.io/a", "https://ashok:***@r.io/a", id="a URL"),
+        pytest.param("https://token@r.io/a", "https://***@r.io/a", id="a user that is a token"),
+        pytest.param("ashok:pw@r.io/a", "ashok:***@r.io/a", id="without a scheme"),
+        pytest.param("ashok:p/w@x@r.io/a", "ashok:***@r.io/a", id="slash and at sign in the password"),
+        pytest.param("token@r.io/a", "***@r.io/a", id="a token alone: no digest has a slash"),
+        pytest.param("r.io/a:v1@sha256:12", "r.io/a:v1@sha256:12", id="a digest that is too short"),
+        pytest.param("nginx@latest", "nginx@latest", id="a tag after the wrong sign"),
+        pytest.param("r.io/A:v1", "r.io/A:v1", id="no at sign"),
+    ],
+)
+def test_what_may_be_a_login_is_not_shown(text: str, shown: str) -> None:
+    with pytest.raises(MalformedReference) as caught:
+        ImageReference.parse(text)
+    assert str(caught.value) == f"'{shown}' is not an image name"
+
+
 def test_what_the_kubelet_says() -> None:
     with pytest.raises(MalformedReference) as caught:
         ImageReference.parse('Quoted "Name"')

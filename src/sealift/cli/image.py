@@ -1,8 +1,8 @@
 """Images in registries and on disk: pushed, pulled, copied, listed, looked into and deleted."""
 
 import platform as platform_module
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import click
@@ -37,7 +37,7 @@ from sealift.client.registry_image import RegistryDestination, RegistrySource
 from sealift.image.descriptor import Descriptor
 from sealift.image.manifest import DOCKER_CONFIG, OCI_CONFIG, Manifest
 from sealift.image.platform import Platform
-from sealift.image.reference import ImageReference, Repository
+from sealift.image.reference import ImageReference, MalformedReference, Repository
 
 _PLATFORM_HELP = "Only the image for this platform, such as linux/arm64."
 
@@ -48,7 +48,27 @@ class NothingNamed(MalformedPlace):
 
 def reference_of(text: str) -> ImageReference:
     """An image in a registry, with or without ``docker://`` before it."""
-    return ImageReference.parse(text.removeprefix("docker://"))
+    with _name_hint():
+        return ImageReference.parse(text.removeprefix("docker://"))
+
+
+def place_of(text: str) -> Place:
+    """See `parse_place`."""
+    with _name_hint():
+        return parse_place(text)
+
+
+@contextmanager
+def _name_hint() -> Iterator[None]:
+    """Say what a name looks like, where the refusal of one has nothing better."""
+    try:
+        yield
+    except MalformedReference as refusal:
+        refusal.hint = refusal.hint or NAME_HINT
+        raise
+
+
+NAME_HINT = "write [HOST[:PORT]/]PATH[:TAG][@DIGEST], such as registry.example.com/apps/web:v1"
 
 
 @click.command()
@@ -72,7 +92,7 @@ def push(
     SOURCE is oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE; IMAGE is
     its name in the registry. Blobs that are there already are not sent again.
     """
-    place = parse_place(source)
+    place = place_of(source)
     target = RegistryPlace(_tagged(reference_of(image)))
     run(_copy(place, target, platform=platform, mode=progress, output=output, connection=connection))
 
@@ -99,7 +119,7 @@ def pull(
     or docker-archive:FILE. Every byte is checked against its digest, and DEST
     is not touched under its own name before all is there.
     """
-    place = parse_place(destination)
+    place = place_of(destination)
     origin = RegistryPlace(reference_of(image))
     run(_copy(origin, place, platform=platform, mode=progress, output=output, connection=connection))
 
@@ -126,10 +146,10 @@ def copy(
     or docker-archive:FILE. Between repositories of one registry blobs are
     mounted, and nothing passes through this machine.
     """
-    target = parse_place(destination)
+    target = place_of(destination)
     if isinstance(target, RegistryPlace):
         target = RegistryPlace(_tagged(target.reference))
-    origin = parse_place(source)
+    origin = place_of(source)
     run(_copy(origin, target, platform=platform, mode=progress, output=output, connection=connection))
 
 
@@ -293,7 +313,7 @@ def inspect(
     IMAGE is its name in a registry, or oci:DIR[:TAG] and the like.
     """
     known = ("docker:", "oci:", "oci-archive:", "docker-archive:")
-    place = parse_place(image) if image.startswith(known) else RegistryPlace(reference_of(image))
+    place = place_of(image) if image.startswith(known) else RegistryPlace(reference_of(image))
     wanted = Platform.parse(platform) if platform is not None else None
     run(_inspect(place, wanted, raw, output, connection))
 

@@ -17,6 +17,7 @@ import click
 
 from sealift.cli.connection import Connection, connection_options, open_transport, run
 from sealift.cli.last_server import server_from
+from sealift.cli.login import registry_of
 from sealift.cli.output import OutputFormat, output_option, print_document, print_table
 from sealift.client.keyring import Keyring
 from sealift.credentials.credential import SecretText
@@ -63,7 +64,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if (username is None) is not (password_file is None):
             raise click.UsageError("--username and --password-file go together")
         chosen = ManagementServer(
-            server=server_from(os.environ, server),
+            server=registry_of(server_from(os.environ, server)),
             username=username,
             password_file=password_file,
             connection=connection,

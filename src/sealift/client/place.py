@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from sealift.errors import SealiftError
-from sealift.image.reference import ImageReference
+from sealift.image.reference import ImageReference, without_password
 from sealift.image.reference_grammar import is_tag
+from sealift.transport.redaction import printable
 
+MAX_SHOWN = 200
+"""Characters of a text that an error repeats."""
+
+_WRITTEN = {
+    "oci": "oci:DIR[:TAG]",
+    "oci-archive": "oci-archive:FILE",
+    "docker-archive": "docker-archive:FILE",
+    "docker": "docker://IMAGE",
+}
 FORMS = "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or docker://IMAGE"
 
 _TRANSPORT = re.compile(r"([a-z-]+):(.*)", re.DOTALL)
@@ -82,10 +92,11 @@ def parse_place(text: str) -> Place:
     if transport == "docker" and rest.startswith("//"):
         return RegistryPlace(ImageReference.parse(rest[2:]))
     if not rest or "\0" in rest or transport not in {"oci", "oci-archive", "docker-archive"}:
-        hint = None
-        if match is None or transport not in {"oci", "oci-archive", "docker-archive", "docker"}:
-            hint = f"an image in a registry is docker://{text}; a layout on disk is oci:{text}"
-        raise MalformedPlace(f"{text!a} names no place for an image", why=f"a place is {FORMS}", hint=hint)
+        shown = printable(without_password(text), MAX_SHOWN)
+        hint = f"an image in a registry is docker://{shown}; a layout on disk is oci:{shown}"
+        if transport in _WRITTEN:
+            hint = f"write {_WRITTEN[transport]}"
+        raise MalformedPlace(f"{shown!a} names no place for an image", why=f"a place is {FORMS}", hint=hint)
     if transport == "oci-archive":
         return OciArchivePlace(Path(rest))
     if transport == "docker-archive":

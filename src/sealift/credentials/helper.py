@@ -144,6 +144,7 @@ class CredentialHelper:
             raise HelperFailed(
                 "the login file names a credential helper that cannot be one",
                 why="the name of a helper is letters, digits, dots and dashes",
+                hint="mend credsStore or credHelpers there, or take it out and log in again",
             )
         program = shutil.which(f"{PREFIX}{self.name}", path=self.environment.get("PATH"))
         if program is None:

@@ -27,6 +27,7 @@ PullPolicy = Literal["Always", "IfNotPresent"]
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _IMAGE_ID = re.compile(r"sha256:[a-f0-9]{64}", re.ASCII)
 _MAX_SHOWN = 120
+_DIGEST_START = re.compile(r"sha[0-9]+:", re.ASCII)
 
 
 class MalformedReference(SealiftError):
@@ -53,7 +54,9 @@ class MalformedReference(SealiftError):
         hint: str | None = None,
     ) -> None:
         where = f"at character {position + 1}" if position < len(text) else "at its end"
-        super().__init__(f"{_shown(text)} is not an image name", why=f"{where}: {rule}", hint=hint)
+        super().__init__(
+            f"{_shown(without_password(text))} is not an image name", why=f"{where}: {rule}", hint=hint
+        )
         self.text = text
         self.position = position
         self.rule = rule
@@ -325,6 +328,22 @@ def _grammar_refusal(text: str, normalised: str, start: int) -> MalformedReferen
 def _go_lower(text: str) -> str:
     """Lower case as Go has it: one character for one. Only this one differs in Python."""
     return text.lower() if text.isascii() else text.replace("\u0130", "i").lower()
+
+
+def without_password(text: str) -> str:
+    """`text` to be shown, where it names no image: what may be a login before a host is masked.
+
+    People paste URLs. What follows the last ``@`` of an image is a digest; where it is something else,
+    what stands before it may be a password.
+    """
+    before, at, after = text.rpartition("@")
+    if not at or _DIGEST_START.match(after) is not None:
+        return text
+    scheme, separator, login = before.rpartition("://")
+    if not separator and ":" not in login and "/" not in after:
+        return text
+    user, colon, _ = login.partition(":")
+    return f"{scheme}{separator}{user if colon else ''}{colon}***@{after}"
 
 
 def _shown(text: str) -> str:
