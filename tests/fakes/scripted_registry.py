@@ -217,9 +217,10 @@ class ScriptedRegistry:
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Seen | None:
-    line = (await reader.readline()).decode("latin-1")
-    if not line:
+    first = await reader.read(1)
+    if first in {b"", b"\x16"}:  # the end, or a TLS handshake: what speaks plain HTTP hangs up on it
         return None
+    line = (first + await reader.readline()).decode("latin-1")
     method, target, _version = line.split(" ")
     headers: dict[str, str] = {}
     while (header := (await reader.readline()).decode("utf-8", "surrogateescape").rstrip("\r\n")) != "":

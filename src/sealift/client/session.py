@@ -16,7 +16,7 @@ leave. What is decided here, and in which order:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -26,7 +26,7 @@ from typing import NamedTuple
 from urllib.parse import urljoin
 
 from sealift import __version__
-from sealift.client.errors import RegistryRefused, Unauthenticated, UnusableAnswer, refusal_of
+from sealift.client.errors import Denied, RegistryRefused, Unauthenticated, UnusableAnswer, refusal_of
 from sealift.client.keyring import Keyring
 from sealift.client.origin import Origin
 from sealift.client.retry import Outcome, RetryPolicy, retry_after_seconds, wait_before_retry
@@ -162,6 +162,8 @@ class Session:
         self._tokens: dict[_TokenKey, _Token] = {}
         self._locks: dict[object, asyncio.Lock] = {}
         self._credentials: dict[tuple[str, str], tuple[Credential, ...]] = {}
+        self._preferred: dict[tuple[str, str], Credential | None] = {}
+        self._refusals: dict[_TokenKey, Unauthenticated] = {}
 
     # ------------------------------------------------------------ the scheme
 
@@ -212,20 +214,31 @@ class Session:
             UnusableAnswer: redirects without end or to nowhere.
         """
         host = await self.settle(call.registry)
-        credentials: Sequence[Credential | None] = await self._credentials_for(call.registry, call.path)
-        refusal: RegistryRefused | None = None
-        for credential in credentials or (None,):
-            response, grant = await self._send_as(call, host, credential)
+        refusals: list[RegistryRefused] = []
+        for credential in await self._candidates(call.registry, call.path):
+            try:
+                response, grant = await self._send_as(call, host, credential)
+            except (Unauthenticated, Denied) as refusal:  # by the token server
+                refusals.append(refusal)
+                continue
             if response.status < HTTPStatus.BAD_REQUEST or response.status in call.accepted:
+                self._preferred[call.registry, call.path] = credential
                 return response
-            now = await self._refused(call, response, grant)
-            # 403 is final for its credential (R-OCI-30), and says more than another one's 401.
-            refusal = now if refusal is None or now.http_status != HTTPStatus.UNAUTHORIZED else refusal
+            refusals.append(await self._refused(call, response, grant))
             if response.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
                 break
-        if refusal is None:  # pragma: no cover  the loop runs at least once
-            raise AssertionError("no credential was tried")
-        raise refusal
+        # What is not "who are you?" says more than what is, and the last said is as good as any.
+        raise next(
+            (each for each in reversed(refusals) if not isinstance(each, Unauthenticated)), refusals[-1]
+        )
+
+    async def _candidates(self, registry: str, path: str) -> list[Credential | None]:
+        """Who to be, in order: whoever it worked with, then as the keyring has it. Nobody if it has none."""
+        candidates: list[Credential | None] = list(await self._credentials_for(registry, path)) or [None]
+        if (registry, path) in self._preferred:
+            preferred = self._preferred[registry, path]
+            candidates.sort(key=lambda each: each is not preferred)
+        return candidates
 
     async def _send_as(
         self, call: Call, host: Host, credential: Credential | None
@@ -287,11 +300,18 @@ class Session:
             return basic_grant(credential) if credential is not None else None
         key = _token_key(host, challenge, scopes, credential)
         async with self._lock(key):
+            if key in self._refusals:
+                # Several blobs at once would ask several times, and some servers lock an account for that.
+                raise self._refusals[key]
             token = self._tokens.get(key)
             if token is None or (
                 token.expires is not None and token.expires - RENEWAL_MARGIN_SECONDS <= self._clock()
             ):
-                grant = await self._request_token(host, challenge, scopes, credential, offline=False)
+                try:
+                    grant = await self._request_token(host, challenge, scopes, credential, offline=False)
+                except Unauthenticated as refusal:
+                    self._refusals[key] = refusal
+                    raise
                 lifetime = grant.lifetime_seconds
                 token = _Token(grant, None if lifetime is None else self._clock() + lifetime)
                 while len(self._tokens) >= MAX_TOKENS:

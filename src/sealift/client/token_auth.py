@@ -94,7 +94,7 @@ def _basic(credential: Credential) -> SecretText:
 
 
 def _bytes_of(text: str) -> bytes:
-    """The bytes that `text` stands for: those that were no UTF-8 came in by ``surrogateescape`` (R-SEC-10)."""
+    """The bytes of `text`. Those that were no UTF-8 came in by ``surrogateescape`` (R-SEC-10)."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair out of JSON, which Go reads as U+FFFD (R-PY-7)
