@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from sealift.credentials import go_base64, go_json
 from sealift.credentials.credential import SecretText
+from sealift.credentials.keyring import shown_key
 from sealift.errors import SealiftError
 
 MAX_CONFIG_SIZE: Final = 1024 * 1024
@@ -183,7 +184,8 @@ def _type_error(value: go_json.Value, field: str, wanted: str) -> str:
 
 def _entry(key: str, value: go_json.Value, context: str) -> AuthEntry:
     """One entry. Null and ``{}`` are an empty credential, not an absent one (R-SEC-11)."""
-    place = f'auths["{key}"]' if context else f'["{key}"]'
+    shown = shown_key(key)
+    place = f'auths["{shown}"]' if context else f'["{shown}"]'
     if value is go_json.Literal.NULL:
         return AuthEntry(key=key, username="", password=SecretText(""))
     if not isinstance(value, go_json.Object):

@@ -8,6 +8,7 @@ Spec: R-KEY-1 to R-KEY-17, R-PRV-4 (the same matching serves credential provider
 """
 
 import functools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -58,6 +59,7 @@ class Match:
     """Whether nothing matched and the entry for Docker Hub was taken instead (R-KEY-15)."""
 
 
+@functools.lru_cache(maxsize=8192)
 def location_of(key: str) -> str | None:
     """Where an entry under `key` is filed, or None where the kubelet ignores it.
 
@@ -204,3 +206,14 @@ def is_docker_hub_name(repository_name: str) -> bool:
 
 def _bytes_of(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+_USER_PASSWORD = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/@:]*):[^/@]*@")
+
+
+def shown_key(key: str) -> str:
+    """A key as it may be printed: a password that somebody wrote into it is masked.
+
+    The kubelet discards user information in a key, and uses it for nothing (R-KEY-2).
+    """
+    return _USER_PASSWORD.sub(r"\1:***@", key)

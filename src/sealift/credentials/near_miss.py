@@ -7,6 +7,7 @@ not match are worth asking about.
 Spec: R-KEY-1 to R-KEY-17; the table of keys and clients is in docs/reference/keys.md.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -58,6 +59,7 @@ def why_not(key: str, repository_name: str) -> str | None:
     return _in_one(spelling, host, _why_not_port(written, image), _why_not_path(written, image))
 
 
+@functools.lru_cache(maxsize=8192)
 def _read(text: str) -> _Loose:
     found = _SCHEME.match(text)
     scheme = found[0] if found else ""
@@ -129,7 +131,7 @@ def _why_not_host(written: _Loose, image: _Loose) -> str | None:
     if wanted.endswith(f".{host}") or host.endswith(f".{wanted}"):
         return f"{host} is another host than {wanted}"
     shortest = min(len(host), len(wanted))
-    if shortest >= _MIN_TYPO_LENGTH and _distance(host.lower(), wanted.lower()) <= _MAX_TYPO:
+    if shortest >= _MIN_TYPO_LENGTH and nearly_equal(host.lower(), wanted.lower(), _MAX_TYPO):
         return f"{host} is spelt almost like {wanted}"
     return None
 
@@ -202,19 +204,26 @@ def _no_slash(path: str) -> str:
     return f"the path {path} has no trailing slash, so the kubelet reads it as a repository prefix"
 
 
-def _distance(one: str, other: str) -> int:
-    """Letters to change, insert or leave out to make one of the other. Past `_MAX_TYPO` it stops counting."""
-    if abs(len(one) - len(other)) > _MAX_TYPO:
-        return _MAX_TYPO + 1
-    row = list(range(len(other) + 1))
-    for line, letter in enumerate(one, start=1):
-        previous, row[0] = row[0], line
-        for column, wanted in enumerate(other, start=1):
-            cost = previous + (letter != wanted)
-            previous, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, cost)
-        if min(row) > _MAX_TYPO:
-            return _MAX_TYPO + 1
-    return row[-1]
+def nearly_equal(one: str, other: str, edits: int) -> bool:
+    """Whether at most `edits` letters have to be changed, inserted or left out to make one of the other.
+
+    Time grows with three to the power of `edits`, so that is a small number.
+    """
+    if abs(len(one) - len(other)) > edits:
+        return False
+    start = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        start += 1
+    one, other = one[start:], other[start:]
+    if not one or not other:
+        return True  # what is left is no longer than `edits`
+    return edits > 0 and (
+        nearly_equal(one[1:], other[1:], edits - 1)
+        or nearly_equal(one[1:], other, edits - 1)
+        or nearly_equal(one, other[1:], edits - 1)
+    )
 
 
 def sends_hub_credential(repository_name: str) -> bool:

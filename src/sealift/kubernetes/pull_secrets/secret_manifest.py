@@ -22,7 +22,7 @@ import yaml
 from sealift.credentials import go_json
 from sealift.credentials.credential import SecretText
 from sealift.credentials.docker_config import UndecodableConfig, decode_config, encode_docker_config
-from sealift.credentials.keyring import location_of
+from sealift.credentials.keyring import location_of, shown_key
 from sealift.errors import SealiftError
 from sealift.image import docker_hub
 from sealift.kubernetes.manifests import resolve
@@ -238,13 +238,14 @@ def warnings(secret: SecretManifest) -> tuple[str, ...]:
     ]
     for entry in config.entries:
         location = location_of(entry.key)
+        shown = shown_key(entry.key)
         if location is None or ("://" in entry.key and not entry.key.startswith(("https://", "http://"))):
-            found.append(f"the kubelet cannot read {entry.key!r} as a registry, and will never use it")
+            found.append(f"the kubelet cannot read {shown!r} as a registry, and will never use it")
         if not entry.username and not entry.password:
-            found.append(f"the entry for {entry.key} is empty: the kubelet pulls anonymously with it")
+            found.append(f"the entry for {shown} is empty: the kubelet pulls anonymously with it")
         elif entry.password.reveal() != entry.password.reveal().strip():
             found.append(
-                f"the password for {entry.key} begins or ends with white space, which is sent as it is"
+                f"the password for {shown} begins or ends with white space, which is sent as it is"
             )
     return tuple(found)
 

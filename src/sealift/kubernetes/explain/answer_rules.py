@@ -1,0 +1,62 @@
+"""What a registry's answers mean, if every attempt was made and none worked.
+
+Spec: R-KEY-26, R-KEY-27, R-CRI-6, R-CRI-7.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sealift.kubernetes.explain import commands
+from sealift.kubernetes.explain.evidence import Evidence, OutcomeStatus
+from sealift.kubernetes.explain.findings import Finding
+from sealift.transport.redaction import printable
+
+_ANSWERS: Final[dict[OutcomeStatus, tuple[str, bool, str]]] = {
+    "unauthenticated": ("SL401", True, "the registry knows none of the credentials"),
+    "forbidden": ("SL402", True, "the credential is good, and has no right on this repository"),
+    "notFound": ("SL403", True, "the image is not there, or not for this credential"),
+    "platformMissing": ("SL407", True, "there is no image for the platform"),
+    "unreachable": ("SL404", False, "the registry cannot be reached from here"),
+    "tlsFailed": ("SL405", False, "the registry's certificate is not trusted here"),
+    "rateLimited": ("SL406", False, "the registry refuses more requests for now"),
+}
+"""Code, whether the node would get the same answer, and the words."""
+
+
+def answers(evidence: Evidence) -> Iterator[Finding]:
+    """What the registry said to the attempts, if all were made and none worked."""
+    outcomes = [attempt.outcome for attempt in evidence.attempts if attempt.outcome is not None]
+    if not outcomes or evidence.proved or evidence.reference is None:
+        return
+    all_certain = all(_ANSWERS[outcome.status][1] for outcome in outcomes if outcome.status != "ok")
+    anonymous = not evidence.has_match
+    repository = evidence.reference.repository
+    fixes: dict[str, str] = {
+        "notFound": f"sealift tags {commands.word(str(repository))}",
+        "forbidden": f"have the owner of {repository} grant the right to pull",
+        "rateLimited": "wait, then run this again",
+        "unreachable": f"curl -v https://{commands.word(repository.dial_host)}/v2/",
+        "tlsFailed": "run this again with --ca-file FILE, and give the nodes that file too",
+        "platformMissing": f"sealift inspect {commands.word(str(evidence.reference))}",
+    }
+    for outcome in dict.fromkeys(outcomes):
+        code, _, words = _ANSWERS[outcome.status]
+        if outcome.status == "unauthenticated" and anonymous:
+            words = "the registry wants a credential, and the Pod has none for it"
+        yield Finding(
+            code=code,
+            severity="error",
+            certain=all_certain,
+            summary=f"{words}: {printable(outcome.message)}",
+            fix=fixes.get(outcome.status) or _new_credential(evidence),
+        )
+
+
+def _new_credential(evidence: Evidence) -> str:
+    for attempt in evidence.attempts:
+        credential = attempt.credential
+        if credential is not None and credential.source.kind == "Secret":
+            return commands.create_secret(
+                credential.source.name, evidence.pod.namespace, credential.key, credential.username
+            )
+    return commands.create_secret("NAME", evidence.pod.namespace, evidence.server_key)

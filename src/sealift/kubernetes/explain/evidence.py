@@ -1,0 +1,126 @@
+"""All that the rules may look at. Whatever is not here cannot sway them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from sealift.credentials.credential import Credential
+from sealift.image import docker_hub
+from sealift.image.reference import ImageReference, MalformedReference
+from sealift.kubernetes.explain.findings import Severity
+from sealift.kubernetes.objects import ImageUse, Pod, ServiceAccount
+from sealift.kubernetes.pull_secrets.pod_keyring import PodPull
+
+OutcomeStatus = Literal[
+    "ok",
+    "unauthenticated",
+    "forbidden",
+    "notFound",
+    "unreachable",
+    "tlsFailed",
+    "rateLimited",
+    "platformMissing",
+]
+
+
+PUBLIC_REGISTRIES: Final = frozenset({"registry.k8s.io", "mcr.microsoft.com", "public.ecr.aws"})
+"""Registries on which everything is public."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a registry said when an attempt was made."""
+
+    status: OutcomeStatus
+    http_status: int | None
+    """Of the answer that decided, or None where there was none."""
+
+    message: str
+    """In the registry's or the system's words, on one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at pulling, made or only foreseen."""
+
+    credential: Credential | None
+    """None is the anonymous attempt."""
+
+    outcome: Outcome | None = None
+    """None where it was not made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One image of one Pod, with everything that bears on its pull."""
+
+    pod: Pod
+    stands_alone: bool = False
+    """Whether there is no Pod: somebody asked about an image."""
+
+    use: ImageUse
+    reference: ImageReference | None
+    """None where the name cannot be read."""
+
+    malformed: MalformedReference | None = None
+    """Why it cannot."""
+
+    pull_policy: str
+    """The one in effect: written, or filled in as the API server does (R-POL-1)."""
+
+    pull: PodPull | None = None
+    """None where the name cannot be read, and nothing is tried."""
+
+    attempts: tuple[Attempt, ...] = ()
+    service_account: ServiceAccount | None = None
+    """None where it is not in the input."""
+
+    complete: bool = False
+    """Whether the input is all there is, so that what is not in it does not exist."""
+
+    elsewhere: Mapping[str, tuple[str, ...]]
+    """For each missing Secret the namespaces that have one of that name."""
+
+    now: datetime
+    """The time of asking, for tokens that expire."""
+
+    @property
+    def has_match(self) -> bool:
+        """Whether any credential will be tried."""
+        return any(attempt.credential is not None for attempt in self.attempts)
+
+    @property
+    def probed(self) -> bool:
+        """Whether any attempt was made."""
+        return any(attempt.outcome is not None for attempt in self.attempts)
+
+    @property
+    def proved(self) -> bool:
+        """Whether an attempt was made and worked."""
+        return any(
+            attempt.outcome is not None and attempt.outcome.status == "ok" for attempt in self.attempts
+        )
+
+    @property
+    def is_always_public(self) -> bool:
+        """Whether no credential can be missing: all of the registry is public, or of this part of it."""
+        if self.reference is None:
+            return False
+        repository = self.reference.repository
+        if repository.registry == docker_hub.DOMAIN:
+            return repository.path.startswith(f"{docker_hub.OFFICIAL_NAMESPACE}/")
+        return repository.registry in PUBLIC_REGISTRIES
+
+    @property
+    def weight(self) -> tuple[Severity, bool]:
+        """How grave it is that a credential is not used, and whether that is certain.
+
+        Likely fatal where there is no other one, and of no matter where one is or none is needed.
+        """
+        return ("info", True) if self.has_match or self.is_always_public else ("error", False)
+
+    @property
+    def server_key(self) -> str:
+        """The registry as a key: what a Secret for this image is made with."""
+        return "REGISTRY" if self.reference is None else self.reference.repository.credential_key
