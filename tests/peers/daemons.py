@@ -35,7 +35,8 @@ def start_dockerd(ground: Enclosure) -> Path:
         connection = _UnixConnection(endpoint)
         try:
             connection.request("GET", "/_ping")
-            return connection.getresponse().status == 200
+            with connection.getresponse() as answer:
+                return answer.status == 200
         except OSError:
             return False
         finally:

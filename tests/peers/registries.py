@@ -80,7 +80,8 @@ def answers(address: str, path: str) -> Callable[[], bool]:
         connection = http.client.HTTPConnection(address, timeout=5)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status < 500
+            with connection.getresponse() as answer:
+                return answer.status < 500
         except OSError:
             return False
         finally:
