@@ -73,7 +73,7 @@ def _serve(won: dict[str, Won]) -> None:
     from sealift.registry.app import Door
     from sealift.registry.assembly import Parts, open_registry, prepare
     from sealift.registry.data_directory import DataDirectory
-    from sealift.registry.server.listener import address_of, join, listen
+    from sealift.registry.server.listener import join, listen
     from sealift.registry.server.supervisor import Grace, Supervisor
     from sealift.registry.server.worker import Tls, work
 
@@ -84,8 +84,8 @@ def _serve(won: dict[str, Won]) -> None:
     certificate, key = won["tls-cert"].value, won["tls-key"].value
     tls = None if certificate is None else Tls(certificate=certificate, key=key)
     with data.lock():
-        listening = listen(host, port)
-        host, port = address_of(listening)
+        listening = listen(host, port, won["workers"].value)
+        host, port = listening.address
         scheme = "http" if tls is None else "https"
         made = prepare(data)
         parts = Parts(
@@ -127,9 +127,9 @@ def _serve(won: dict[str, Won]) -> None:
 
         Supervisor(
             count=won["workers"].value,
-            work=lambda say_ready: work(
+            work=lambda number, say_ready: work(
                 lambda: open_registry(parts),
-                listening,
+                listening.keep_only(number),
                 tls=tls,
                 stop_seconds=grace.stop_seconds,
                 ready=say_ready,

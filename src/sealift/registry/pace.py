@@ -57,6 +57,13 @@ class Pace:
         self._task: asyncio.Task[None] | None = None
         self.stopping = False
         """Set once the server has been told to stop."""
+        self.given_up = 0
+        """Exchanges that were ended because their client kept them waiting."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no exchange is streaming."""
+        return not self._all
 
     def enter(self) -> Waiting:
         """Note the exchange that the current task carries out."""
@@ -88,6 +95,7 @@ class Pace:
             )
             if now - waiting.since > limit or drips:
                 waiting.given_up = True
+                self.given_up += 1
                 waiting.task.cancel()
 
     def give_up_all(self) -> int:

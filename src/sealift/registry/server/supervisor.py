@@ -23,7 +23,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -70,6 +70,9 @@ class Grace:
 class _Child:
     """One worker."""
 
+    number: int
+    """Its place among the workers, from 0: which of the sockets is its own."""
+
     started: float
     kill_at: float | None = None
     """When it was told to go, the moment at which it is made to. None: it is to stay."""
@@ -81,8 +84,9 @@ class Supervisor:
 
     Args:
         count: Workers.
-        work: What a worker does, in its own process. It is given a function to
-            call once it answers requests; it returns when it was told to go.
+        work: What a worker does, in its own process. It is given its number,
+            from 0, and a function to call once it answers requests; it returns
+            when it was told to go.
         stop_listening: Closes this process's copy of the listening socket.
         changed: Whether something on the disk calls for new workers, such as a
             renewed certificate. It sees to it that what it says yes to is usable.
@@ -91,7 +95,7 @@ class Supervisor:
     """
 
     count: int
-    work: Callable[[Callable[[], None]], None]
+    work: Callable[[int, Callable[[], None]], None]
     stop_listening: Callable[[], None]
     changed: Callable[[], bool]
     ready: Callable[[], None]
@@ -109,7 +113,7 @@ class Supervisor:
             signal.signal(number, _pending)  # not ignored, so that it stays pending while it is blocked
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         try:
-            if self._start(self.count):
+            if self._start(range(self.count)):
                 self.ready()
                 self._watch()
         finally:
@@ -128,11 +132,12 @@ class Supervisor:
                 log.info("new workers take over; the old ones finish what they have")
                 self._replace()
             self._kill_late()
-            missing = self.count - sum(child.kill_at is None for child in self._children.values())
-            if missing > 0 and not self._start(missing):
+            staying = {child.number for child in self._children.values() if child.kill_at is None}
+            missing = [number for number in range(self.count) if number not in staying]
+            if missing and not self._start(missing):
                 return
 
-    def _start(self, count: int) -> bool:
+    def _start(self, numbers: Sequence[int]) -> bool:
         """Fork workers and wait until they answer. False: a signal says stop.
 
         Raises:
@@ -143,11 +148,11 @@ class Supervisor:
         if self._crashes:
             time.sleep(0.1 * 2**self._crashes)
         reading, writing = os.pipe()
-        for _ in range(count):
-            self._fork(reading, writing)
+        for number in numbers:
+            self._fork(number, reading, writing)
         os.close(writing)
         try:
-            return self._await_ready(reading, count)
+            return self._await_ready(reading, len(numbers))
         finally:
             os.close(reading)
 
@@ -168,13 +173,13 @@ class Supervisor:
             raise WorkersFail(f"a worker does not answer after {READY_SECONDS:.0f} s")
         return True
 
-    def _fork(self, reading: int, writing: int) -> None:
+    def _fork(self, place: int, reading: int, writing: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
         child = os.fork()
         if child:
-            self._children[child] = _Child(started=time.monotonic())
+            self._children[child] = _Child(place, started=time.monotonic())
             return
         status = 1
         try:
@@ -185,7 +190,7 @@ class Supervisor:
             for number in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)  # a terminal sends these to the whole group
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-            self.work(lambda: _say_ready(writing))
+            self.work(place, lambda: _say_ready(writing))
             status = 0
         except BaseException:  # noqa: BLE001 - a worker has nobody above it: it says why and ends
             traceback.print_exc()
@@ -200,7 +205,7 @@ class Supervisor:
         """Start new workers, and then let the old ones go."""
         old = [pid for pid, child in self._children.items() if child.kill_at is None]
         try:
-            started = self._start(self.count)
+            started = self._start(range(self.count))
         except WorkersFail as failure:
             log.error("%s; the old ones stay", failure)  # noqa: TRY400 - the worker printed its own traceback
             for pid in list(self._children):

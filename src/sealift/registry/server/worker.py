@@ -45,6 +45,10 @@ LAST_SECONDS: Final = 2.0
 """Kept back of the time to stop: for writing out what waits, before the supervisor loses patience."""
 
 
+LOOK_SECONDS: Final = 0.5
+"""How often a worker that is told to stop looks whether anybody is left."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """The certificate and its key, PEM. They are read when a worker starts."""
@@ -103,9 +107,24 @@ async def _work(
         gc.freeze()  # what is there now stays: no collection looks at it again
         _start_granian(app, listening, tls, told, loop)
         ready()
-        await finished.wait()
+        while not await _wait(finished, LOOK_SECONDS):
+            if app.pace.stopping and app.pace.given_up and app.pace.is_idle:
+                # Granian still waits for clients that take nothing. Nobody else is left,
+                # but for those that have all of their answer except what is on its way.
+                await _wait(finished, LAST_SECONDS)
+                break
         for deadline in deadlines:
             deadline.cancel()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    """Whether `event` was set within so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _cut(app: App, finished: asyncio.Event) -> None:
