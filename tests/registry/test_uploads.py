@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.contracts.blob_store import varied
 from tests.registry.blob_store.disks import FullDisk, make_store
 from tests.registry.scene import (
     ASHOK,
@@ -24,7 +25,7 @@ from sealift.registry.catalog.uploads import all_uploads
 from sealift.registry.exchange import Answer, Call, Principal
 from sealift.registry.refusal import RegistryRefusal
 
-DATA = bytes(range(256)) * 1000
+DATA = varied(256_000)
 DIGEST = Digest.of(DATA)
 BLOB = f"/v2/{REPOSITORY}/blobs/{DIGEST}"
 
