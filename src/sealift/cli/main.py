@@ -8,6 +8,7 @@ import errno
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import NamedTuple
 
 import click
@@ -79,23 +80,44 @@ def sealift() -> None:
 
 def report(happened: str, why: str | None, hint: str | None) -> None:
     """Print what happened, why, and what to type next, on standard error."""
-    click.echo(f"error: {happened}", err=True)
-    if why:
-        click.echo(f"  why: {why}", err=True)
-    if hint:
-        click.echo(f"  next: {hint}", err=True)
+    lines = (("error", happened), ("  why", why), ("  next", hint))
+    with suppress(OSError):  # where nobody can read it, the exit status has to do
+        click.echo("\n".join(f"{name}: {text}" for name, text in lines if text), err=True)
 
 
 def main() -> None:
     """Run the command line and end the process with the contract's exit status."""
+    _open_closed_streams()
     status = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough (``| head``). The interpreter
-        # would complain once more when it closes the stream: give it another.
+    except OSError as error:
+        # With a broken pipe, whoever read our output has seen enough (``| head``).
+        if not isinstance(error, BrokenPipeError) and status == 0:
+            status = _report_os_error(error)
+        # The interpreter would complain once more when it closes the stream: give it another.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def _open_closed_streams() -> None:
+    """Open those of the three standard streams that were closed (``>&-``) when we began.
+
+    Else the next file to be opened, perhaps a database, would be one of them and
+    receive our words. Output that was closed is opened so that a write fails: a
+    Secret that nobody received is no success. What goes to standard error may be lost.
+    """
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # it takes the lowest free number, which is this one
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8")
 
 
 def run(arguments: list[str]) -> int:
@@ -125,7 +147,8 @@ def run(arguments: list[str]) -> int:
         _show_traceback()
         report(str(error), error.why, error.hint)
         return error.exit_status
-    except BrokenPipeError:
+    except SystemExit:
+        # click's way out, and nobody else's, where the reader of our output has gone: no fault of ours.
         return 0
     except OSError as error:
         _show_traceback()
@@ -151,6 +174,8 @@ def _show_traceback() -> None:
 def _report_os_error(error: OSError) -> int:
     """A fault of this machine that no command turned into words of its own."""
     place = f": {error.filename}" if error.filename else ""
+    if error.errno == errno.EBADF and not place:
+        place = ": standard output is closed"
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
         report(
             f"nothing can be written{place}",
@@ -158,6 +183,6 @@ def _report_os_error(error: OSError) -> int:
             "free some space there, then run it again",
         )
         return 7
-    hint = f"ls -ld {error.filename}" if error.filename else None
+    hint = f"ls -ld {error.filename}" if error.filename else "send the output somewhere: > FILE"
     report(f"this machine refused{place}", error.strerror or type(error).__name__, hint)
     return 8

@@ -17,11 +17,14 @@ import click
 
 from sealift.cli.connection import Connection, connection_options, open_transport, run
 from sealift.cli.last_server import server_from
-from sealift.cli.login import registry_of
+from sealift.cli.login import MAX_PASSWORD, registry_of
 from sealift.cli.output import OutputFormat, output_option, print_document, print_table
 from sealift.client.keyring import Keyring
 from sealift.credentials.credential import SecretText
 from sealift.errors import SealiftError
+
+_NOUNS: Final = {"accounts": "account", "repositories": "repo", "grants": "grant"}
+"""The command for each kind of thing in the management API."""
 
 MAX_ANSWER: Final = 16 * 1024 * 1024
 """Bytes of an answer: a page of repositories has a tenth of this."""
@@ -164,7 +167,12 @@ class ManagementServer:
             except ValueError:
                 answer = b""
         if response.status >= 400:  # noqa: PLR2004  the class of refusals
-            raise _refusal(response.status, answer, doing, self.server)
+            refusal = _refusal(response.status, answer, doing, self.server)
+            if refusal.hint is None:
+                noun = _NOUNS.get(path.partition("?")[0].split("/")[1], "account")
+                known = response.status == 404  # noqa: PLR2004  not found: these are there
+                refusal.hint = f"sealift {noun} list" if known else f"sealift {noun} --help"
+            raise refusal
         return _read(answer, doing, self.server) if answer else {}
 
     def _keyring(self) -> Keyring:
@@ -193,16 +201,32 @@ def read_password_file(path: Path) -> SecretText:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as missing:
-        why = missing.strerror if isinstance(missing, OSError) else "it is not UTF-8"
-        raise UnreadablePassword(f"the password file {path} cannot be read", why=why) from None
+    except (OSError, UnicodeError) as refused:
+        kind = NoRightToPassword if isinstance(refused, PermissionError) else UnreadablePassword
+        raise kind(
+            f"the password file {path} cannot be read",
+            why=refused.strerror if isinstance(refused, OSError) else "it is not UTF-8",
+            hint=f"ls -l {path}",
+        ) from None
     return SecretText(text.removesuffix("\n").removesuffix("\r"))
 
 
 def ask_new_password(*, from_stdin: bool, whose: str) -> SecretText:
-    """A new password: standard input without one newline at its end, or typed twice without echo."""
+    """A new password: standard input without one newline at its end, or typed twice without echo.
+
+    Raises:
+        UnreadablePassword: What stands there is not text.
+    """
     if from_stdin:
-        return SecretText(sys.stdin.read().removesuffix("\n").removesuffix("\r"))
+        try:
+            text = sys.stdin.buffer.read(MAX_PASSWORD + 1).decode()
+        except UnicodeDecodeError:
+            raise UnreadablePassword(
+                f"the password for {whose} on standard input cannot be read",
+                why="it is not UTF-8",
+                hint="iconv -f latin1 -t utf-8 FILE | sealift account …",
+            ) from None
+        return SecretText(text.removesuffix("\n").removesuffix("\r"))
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask for the password: use --password-stdin")
     return SecretText(
@@ -211,7 +235,11 @@ def ask_new_password(*, from_stdin: bool, whose: str) -> SecretText:
 
 
 class UnreadablePassword(SealiftError):
-    """The file with the password is not there, or may not be read."""
+    """A password cannot be read: there is no such file, or it is not text."""
+
+
+class NoRightToPassword(UnreadablePassword):
+    """The file with the password is there, and this user may not read it."""
 
     exit_status: ClassVar[int] = 8
 
@@ -237,7 +265,7 @@ def _refusal(status: int, answer: bytes, doing: str, server: str) -> ManagementF
     why, hint = detail.get("why"), detail.get("hint")
     return kind(
         f"cannot {doing}: {errors[0].message}",
-        why=_harmless(why) if isinstance(why, str) else None,
+        why=_harmless(why) if isinstance(why, str) else f"{server} answered {status} {errors[0].code}",
         hint=_harmless(hint) if isinstance(hint, str) else None,
     )
 

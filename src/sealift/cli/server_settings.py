@@ -26,6 +26,12 @@ class BadSetting(SealiftError):
     exit_status: ClassVar[int] = 2
 
 
+class NoRightToSetting(BadSetting):
+    """A file that a setting names is there, and this user may not read it."""
+
+    exit_status: ClassVar[int] = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One setting: its name, how it is read, what it is without one."""
@@ -215,6 +221,11 @@ def check_certificate(certificate: Path, key: Path) -> None:
     """
     import ssl
 
+    for path in (certificate, key):
+        try:
+            path.open("rb").close()
+        except OSError as refused:
+            raise _unreadable(f"the certificate or its key cannot be read: {path}", path, refused) from None
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as bad:
@@ -223,10 +234,11 @@ def check_certificate(certificate: Path, key: Path) -> None:
             why=bad.reason or str(bad),
             hint="give a PEM certificate chain and its unencrypted key",
         ) from None
-    except OSError as missing:
-        raise BadSetting(
-            "the certificate or its key cannot be read", why=f"{missing.strerror}: {certificate}, {key}"
-        ) from None
+
+
+def _unreadable(message: str, path: Path, refused: OSError) -> BadSetting:
+    kind = NoRightToSetting if isinstance(refused, PermissionError) else BadSetting
+    return kind(message, why=refused.strerror, hint=f"ls -l {path}")
 
 
 def _no_password() -> str:
@@ -244,20 +256,32 @@ def _read(setting: Setting, text: str, source: str) -> Won:
     try:
         return Won(value=setting.read(text), source=source)
     except ValueError as bad:
-        raise BadSetting(f"{source} cannot be {text!r}", why=str(bad)) from None
+        raise BadSetting(f"{source} cannot be {_shown(text)!r}", why=str(bad), hint=_HELP) from None
 
 
 def _read_file(file: Path) -> dict[str, tuple[str, str]]:
-    """The text and the place of every key of the file."""
+    """The text and the place of every key of the file.
+
+    Raises:
+        BadSetting: It cannot be read, or has a key or a value that it cannot have.
+    """
     try:
-        content = file.read_text(encoding="utf-8")
+        data = file.read_bytes()
+    except OSError as refused:
+        raise _unreadable(f"the configuration file {file} cannot be read", file, refused) from None
+    try:
+        content = data.decode()
         document = tomllib.loads(content)
-    except OSError as missing:
+    except UnicodeDecodeError as bad:
+        line = data.count(b"\n", 0, bad.start) + 1
         raise BadSetting(
-            f"the configuration file {file} cannot be read", why=missing.strerror, hint="see --config"
+            f"{file}:{line}: this is not TOML", why="TOML is UTF-8, and this is not", hint=_RECODE
         ) from None
-    except ValueError as bad:
-        raise BadSetting(f"the configuration file {file} is not TOML", why=str(bad)) from None
+    except tomllib.TOMLDecodeError as bad:
+        rule, line, column = _fault_in(str(bad), content)
+        raise BadSetting(
+            f"{file}:{line}:{column}: this is not TOML", why=rule, hint='write: listen = "127.0.0.1:5000"'
+        ) from None
     known = {setting.name: setting for setting in SETTINGS}
     read: dict[str, tuple[str, str]] = {}
     for key, value in document.items():
@@ -266,17 +290,50 @@ def _read_file(file: Path) -> dict[str, tuple[str, str]]:
             near = NOT_YET.get(key)
             raise BadSetting(
                 f"{place}: there is no setting {key!r}",
-                why=f"this version cannot use {near} yet" if near else None,
-                hint="the settings are " + ", ".join(known),
+                why=f"this version cannot use {near} yet" if near else "there are " + ", ".join(known),
+                hint="take it out; sealift config show lists the settings with their values",
             )
         kind = known[key].kind
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise BadSetting(f"{place}: {key} is not {_KINDS[kind]}")
+            raise BadSetting(
+                f"{place}: {key} is not {_KINDS[kind]}",
+                why=f"it is {_KINDS.get(type(value), 'something else')}",
+                hint=f"write: {key} = {_EXAMPLES[kind]}",
+            )
         read[key] = (",".join(str(each) for each in value) if isinstance(value, list) else str(value), place)
     return read
 
 
-_KINDS: Final = {str: "a string", int: "a number", bool: "true or false", list: "a list of strings"}
+_HELP: Final = "sealift serve --help"
+_RECODE: Final = "save it as UTF-8, or: iconv -f latin1 -t utf-8 FILE"
+_KINDS: Final[dict[type, str]] = {
+    str: "a string",
+    int: "a number",
+    bool: "true or false",
+    list: "a list of strings",
+    dict: "a table",
+}
+_EXAMPLES: Final = {str: '"TEXT"', int: "2", bool: "true", list: '["10.0.0.0/8"]'}
+_FAULT: Final = re.compile(
+    r"(?P<rule>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
+)
+
+
+def _fault_in(message: str, content: str) -> tuple[str, int, int]:
+    """What tomllib says, and where: line and column from 1."""
+    lines = content.splitlines() or [""]
+    found = _FAULT.fullmatch(message)
+    if found is None:
+        return message, 1, 1
+    if found["line"] is None:
+        return found["rule"], len(lines), len(lines[-1]) + 1
+    return found["rule"], int(found["line"]), int(found["column"])
+
+
+def _shown(text: str) -> str:
+    """A value to be repeated: short, and without the login that a URL may hold."""
+    scheme, separator, rest = text[:200].partition("://")
+    return f"{scheme}{separator}***@{rest.rpartition('@')[2]}" if separator and "@" in rest else text[:200]
 
 
 def _line_of(content: str, key: str) -> int:
