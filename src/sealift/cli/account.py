@@ -106,26 +106,35 @@ def _set_disabled(name: str, *, disabled: bool, server: ManagementServer) -> Non
 
 
 def _reset(directory: Path, name: str, *, from_stdin: bool) -> None:
-    """Set a password in a data directory whose server is stopped."""
+    """Set a password in a data directory whose server is stopped, and open the account if it was closed."""
+    import os
+
     from sealift.registry.access.first_account import forget_first_password
     from sealift.registry.access.passwords import hash_password, refuse_weak
-    from sealift.registry.catalog.accounts import set_disabled, set_password
-    from sealift.registry.catalog.database import Catalog
-    from sealift.registry.data_directory import DataDirectory
+    from sealift.registry.catalog.accounts import account_by_name, no_such_account, set_disabled, set_password
+    from sealift.registry.catalog.database import Catalog, Transaction
+    from sealift.registry.data_directory import DataDirectory, DataDirectoryRefused
 
     data = DataDirectory(directory)
-    if not data.catalog.exists():
-        raise click.UsageError(f"{directory} is no data directory: there is no {data.catalog.name} in it")
+    if not os.path.exists(data.catalog):  # noqa: PTH110  Path.exists raises where there is no right to look
+        raise DataDirectoryRefused(
+            f"{directory} is no data directory of a registry",
+            why=f"there is no {data.catalog.name} in it, or no right to look",
+            hint="give the directory that sealift serve names when it starts",
+        )
     with data.lock():
         data.prepare()
-        new = ask_new_password(from_stdin=from_stdin, whose=name)
-        refuse_weak(name, new)
-        hashed = hash_password(new)
         with Catalog(data.catalog) as catalog:
-            changed = catalog.write_now(
-                lambda transaction: set_password(transaction, name=name, password_hash=hashed)
-            )
-            if changed.disabled:
-                catalog.write_now(lambda transaction: set_disabled(transaction, name=name, disabled=False))
+            if account_by_name(catalog, name) is None:
+                raise no_such_account(name)
+            new = ask_new_password(from_stdin=from_stdin, whose=name)
+            refuse_weak(name, new)
+            hashed = hash_password(new)
+
+            def change(transaction: Transaction) -> None:
+                set_password(transaction, name=name, password_hash=hashed)
+                set_disabled(transaction, name=name, disabled=False)
+
+            catalog.write_now(change)
         forget_first_password(directory, name)
     click.echo(f"the password of {name} is changed", err=True)

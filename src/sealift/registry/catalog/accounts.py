@@ -113,6 +113,11 @@ class Standing:
     """(pattern, actions) of each grant the principal holds."""
 
 
+def no_such_account(name: str) -> NoSuchAccount:
+    """What is raised where no account has a name."""
+    return NoSuchAccount(f"there is no account {name!r}", hint="sealift account list")
+
+
 # ------------------------------------------------------------------ questions
 
 _ACCOUNT_COLUMNS = (
@@ -400,7 +405,7 @@ def add_grant(
     """
     row = transaction.first(_ID_OF, name=to)
     if row is None:
-        raise NoSuchAccount(f"there is no account {to!r}", hint="sealift account list")
+        raise no_such_account(to)
     joined = ",".join(sorted(actions))
     same = transaction.first(_SAME_GRANT, of=row[0], pattern=pattern, actions=joined)
     if same is None:
@@ -465,7 +470,7 @@ def delete_repository(transaction: Transaction, repository_id: int) -> None:
 def _named(reader: Reader, name: str) -> Account:
     found = account_by_name(reader, name)
     if found is None:
-        raise NoSuchAccount(f"there is no account {name!r}", hint="sealift account list")
+        raise no_such_account(name)
     return found
 
 
