@@ -39,16 +39,17 @@ def answers(evidence: Evidence) -> Iterator[Finding]:
         "tlsFailed": "run this again with --ca-file FILE, and give the nodes that file too",
         "platformMissing": f"sealift inspect {commands.word(str(evidence.reference))}",
     }
-    for outcome in dict.fromkeys(outcomes):
-        code, _, words = _ANSWERS[outcome.status]
-        if outcome.status == "unauthenticated" and anonymous:
+    for status in dict.fromkeys(outcome.status for outcome in outcomes):
+        code, _, words = _ANSWERS[status]
+        if status == "unauthenticated" and anonymous:
             words = "the registry wants a credential, and the Pod has none for it"
+        messages = dict.fromkeys(outcome.message for outcome in outcomes if outcome.status == status)
         yield Finding(
             code=code,
             severity="error",
             certain=all_certain,
-            summary=f"{words}: {printable(outcome.message)}",
-            fix=fixes.get(outcome.status) or _new_credential(evidence),
+            summary=f"{words}: {'; '.join(printable(message) for message in messages)}",
+            fix=fixes.get(status) or _new_credential(evidence),
         )
 
 
