@@ -39,7 +39,9 @@ def pod(tmp_path: Path) -> Path:
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["node", "run", "-f", "no-such.yaml"]) == 2
     assert capsys.readouterr().err == (
-        "error: cannot read no-such.yaml\n  why: No such file or directory\n  next: check the path after -f\n"
+        "error: no-such.yaml: the file cannot be read\n"
+        "  why: no such file or directory\n"
+        "  next: ls -l no-such.yaml\n"
     )
 
 

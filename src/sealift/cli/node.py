@@ -2,15 +2,11 @@
 
 import logging
 import sys
-from pathlib import Path
 from typing import Any, ClassVar
 
 import click
 
 from sealift.errors import SealiftError
-
-MAX_FILE = 64 * 1024 * 1024
-"""Bytes of one manifest file."""
 
 
 class NodeExtraMissing(SealiftError):
@@ -39,7 +35,7 @@ def node() -> None:
     metavar="FILE",
     multiple=True,
     required=True,
-    help="Manifests of Pods, their Secrets and ServiceAccounts. May be repeated; - is standard input.",
+    help="Pods, their Secrets and ServiceAccounts: a file, a directory, or - for standard input. Repeatable.",
 )
 @click.option(
     "--runtime-endpoint",
@@ -116,11 +112,11 @@ def _inventory(files: tuple[str, ...], namespace: str) -> Any:
         NothingToRun: None of them is a Pod.
         UnreadableManifest: One of them is no manifest.
     """
+    from sealift.kubernetes.explain.collect import read_files
     from sealift.kubernetes.inventory import take_inventory
-    from sealift.kubernetes.manifests import read_documents
     from sealift.node.pod_plan import NothingToRun
 
-    documents = [document for file in files for document in read_documents(_content(file), file)]
+    documents = read_files(files, sys.stdin.buffer.read)
     inventory = take_inventory(documents, namespace=namespace)
     if not inventory.pods:
         raise NothingToRun(
@@ -129,17 +125,3 @@ def _inventory(files: tuple[str, ...], namespace: str) -> Any:
             hint="name a manifest of kind Pod with -f",
         )
     return inventory
-
-
-def _content(file: str) -> bytes:
-    from sealift.node.pod_plan import NothingToRun
-
-    if file == "-":
-        return sys.stdin.buffer.read(MAX_FILE + 1)
-    try:
-        with Path(file).open("rb") as opened:
-            return opened.read(MAX_FILE + 1)
-    except OSError as error:
-        raise NothingToRun(
-            f"cannot read {file}", why=error.strerror or "it is no file", hint="check the path after -f"
-        ) from None

@@ -4,11 +4,11 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import ClassVar
 
 import click
 
+from sealift.cli.demo.ending import Ending
 from sealift.errors import SealiftError
 
 ENVIRONMENT_OF_OTHERS = (
@@ -23,21 +23,11 @@ ENVIRONMENT_OF_OTHERS = (
 )
 """Variables that would lead the demo's commands to the user's files, or away from this machine."""
 
-SIGNALS_THAT_END = (signal.SIGTERM, signal.SIGHUP)
-
 
 class NotLoopback(SealiftError):
     """The demo was to listen on an address that others can reach."""
 
     exit_status: ClassVar[int] = 2
-
-
-class _Told(BaseException):
-    """A signal told us to end. Not an `Exception`: nothing on the way is to handle it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 @click.command()
@@ -60,9 +50,8 @@ def demo(*, exit_: bool, listen: str) -> int:
 
     It keeps to a directory of its own and leaves nothing behind.
     """
-    from sealift.cli.demo.leavings import RunDirectory, sweep
+    from sealift.cli.demo.leavings import sweep
     from sealift.cli.demo.registry_server import is_loopback
-    from sealift.cli.demo.story import Story
 
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal():
@@ -73,53 +62,39 @@ def demo(*, exit_: bool, listen: str) -> int:
             why="it serves plain HTTP, and so keeps to the loopback addresses of this machine",
             hint="sealift demo --listen 127.0.0.1:5000, or serve for others with: sealift serve --tls-cert …",
         )
-    for run_id in sweep():
-        click.echo(f"cleared what an earlier demo ({run_id}) had left", err=True)
-    try:
-        with _signals_end_us():
-            run = RunDirectory.create()
-            story = Story(run, listen=listen)
-            try:
-                with _own_environment(str(story.files)):
-                    story.tell()
-                    if not exit_:
-                        story.say_what_next()
-                        while True:
-                            signal.pause()
-            finally:
-                with _deaf():
-                    story.end()
-                    run.remove()
-    except _Told as told:
-        return 128 + told.number
+    with Ending() as ending:
+        try:
+            with ending.after_this():
+                for run_id in sweep():
+                    click.echo(f"cleared what an earlier demo ({run_id}) had left", err=True)
+            _tell(ending, listen, stay=not exit_)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            return 128 + (ending.number or signal.SIGINT)
     return 0
 
 
-@contextmanager
-def _signals_end_us() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does: with a clean end."""
+def _tell(ending: Ending, listen: str, *, stay: bool) -> None:
+    """The story, with a clean machine at the end of it, however it ends."""
+    from sealift.cli.demo.leavings import RunDirectory
+    from sealift.cli.demo.story import Story
 
-    def told(number: int, _frame: FrameType | None) -> None:
-        raise _Told(number)
-
-    before = {number: signal.signal(number, told) for number in SIGNALS_THAT_END}
+    run = RunDirectory.create()
     try:
-        yield
+        story = Story(run, ending, listen=listen)
+        try:
+            with _own_environment(str(story.files)):
+                story.tell()
+                if stay:
+                    story.say_what_next()
+                    while True:
+                        signal.pause()
+        finally:
+            with ending.not_now():
+                story.end()
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Hear no signal while the machine is made clean: it takes a second, and half of it would be worse."""
-    numbers = (signal.SIGINT, *SIGNALS_THAT_END)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with ending.not_now():
+            run.remove()
 
 
 @contextmanager

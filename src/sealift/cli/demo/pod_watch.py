@@ -55,8 +55,9 @@ def watch(command: Command, *, seen: Callable[[str], bool], environment: Mapping
     finally:
         clock.cancel()
         if process.poll() is None:
+            # We are told to end: the Pod is stopped first, and what it says then is shown, too.
             process.terminate()
-            process.wait()
+            click.echo(process.communicate()[0].decode("utf-8", "replace"), nl=False)
     if not stopped or status != CTRL_C:
         raise PodDidOtherwise(
             "the Pod did not do what it should",

@@ -90,11 +90,14 @@ class RegistryServer:
             return False
 
     def _failed(self) -> RegistryFailed:
-        lines = self._printed().strip().splitlines()
+        lines = [line.strip() for line in self._printed().strip().splitlines()]
+        in_use = any(line.startswith("error: cannot listen") for line in lines)
         return RegistryFailed(
             "the demo's registry did not start",
             why=" / ".join(lines[-3:]) or "it printed nothing",
-            hint="give it another address: sealift demo --listen 127.0.0.1:PORT",
+            hint="sealift demo --listen 127.0.0.1:PORT, or without --listen for a free port"
+            if in_use
+            else "start one by itself to see more: sealift serve --data DIR",
         )
 
     def _printed(self) -> str:

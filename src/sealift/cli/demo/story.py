@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from sealift.cli.demo.commands import Command
+from sealift.cli.demo.ending import Ending
 from sealift.cli.demo.image import write_layout
 from sealift.cli.demo.leavings import RunDirectory
 from sealift.cli.demo.narration import Narration
@@ -28,7 +29,6 @@ STEPS_WITHOUT_PODS: Final = 8
 
 NOT_AUTHENTICATED: Final = 4
 FOUND_WRONG: Final = 1
-CTRL_C: Final = 130
 
 _POD: Final = """\
 apiVersion: v1
@@ -58,11 +58,13 @@ class Story:
 
     Args:
         run: Its directory.
+        ending: When to end before the last step.
         listen: Where the registry listens, ``HOST:PORT``.
     """
 
-    def __init__(self, run: RunDirectory, *, listen: str) -> None:
+    def __init__(self, run: RunDirectory, ending: Ending, *, listen: str) -> None:
         self._run = run
+        self._ending = ending
         self._no_pods = why_no_pods()
         self._narration = Narration(STEPS if self._no_pods is None else STEPS_WITHOUT_PODS)
         self.files = run.path / "files"
@@ -82,7 +84,7 @@ class Story:
 
         Raises:
             SealiftError: One of them failed.
-            KeyboardInterrupt: Ctrl-C came meanwhile.
+            KeyboardInterrupt: We were told to end meanwhile.
         """
         self._narration.say("Sealift: a private image, from push to a running Pod.")
         self._narration.say(f"All files of this demo are in {self._run.path} and go when it ends.")
@@ -230,7 +232,8 @@ class Story:
             self._run, self._narration, sandbox_image=f"{self._server.address}/{PAUSE}:1", image=self._image
         )
         self._ends.callback(pods.stop)
-        pods.start()
+        with self._ending.after_this():
+            pods.start()
         self._endpoint = pods.endpoint
         pods.run_without_secret(Command(self._node_run(self._pod_without)))
         pods.run_with_secret(Command(self._node_run(self._pod_with, self._regcred)))
@@ -255,13 +258,12 @@ class Story:
 
         Raises:
             StepFailed: It did not end with the status `ends`.
-            KeyboardInterrupt: It was stopped by Ctrl-C.
+            KeyboardInterrupt: We were told to end meanwhile.
         """
         command = Command(arguments, stdin, stdout)
         self._narration.command(command.text)
-        status = command.run()
-        if status == CTRL_C:
-            raise KeyboardInterrupt
+        with self._ending.after_this():
+            status = command.run()
         if status != ends:
             raise StepFailed(
                 f"`{command.text}` ended with status {status}",
