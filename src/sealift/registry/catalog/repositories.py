@@ -22,8 +22,12 @@ _AFTER = (
 _ALL_AFTER = Query(_AFTER)
 # a literal, since a bound value would keep the planner from the partial index
 _PUBLIC_AFTER = Query(_AFTER.where(repository.c.visibility == literal_column("'public'")))
-_SPAN_AFTER = Query(
-    _AFTER.where(repository.c.name >= bindparam("first"), repository.c.name < bindparam("end"))
+_STRETCH_AFTER = Query(_AFTER.where(repository.c.name < bindparam("end")))
+_STRETCH = Query(
+    select(repository.c.name)
+    .where(repository.c.name >= bindparam("first"), repository.c.name < bindparam("end"))
+    .order_by(repository.c.name)
+    .limit(bindparam("most"))
 )
 
 _READ_AT_A_TIME = 256
@@ -86,9 +90,14 @@ def _public(reader: Reader, last: str) -> Iterator[str]:
 
 def _stretch(reader: Reader, prefix: str, last: str) -> Iterator[str]:
     # names are ASCII, so that the prefix with DEL behind it comes after all of them
-    while rows := reader.all(_SPAN_AFTER, last=last, first=prefix, end=prefix + "\x7f", most=_READ_AT_A_TIME):
+    end, most = prefix + "\x7f", _READ_AT_A_TIME
+    if last < prefix:  # one lower bound for the index, the one that is right
+        rows = reader.all(_STRETCH, first=prefix, end=end, most=most)
+    else:
+        rows = reader.all(_STRETCH_AFTER, last=last, end=end, most=most)
+    while rows:
         yield from (name for (name,) in rows)
-        last = rows[-1][0]
+        rows = reader.all(_STRETCH_AFTER, last=rows[-1][0], end=end, most=most)
 
 
 def _without_repeats(names: Iterator[str]) -> Iterator[str]:
