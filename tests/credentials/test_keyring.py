@@ -12,6 +12,7 @@ from sealift.credentials.keyring import (
     location_of,
     lookup,
     match,
+    shown_key,
     urls_match,
 )
 
@@ -168,6 +169,7 @@ def test_lookup(keys: dict[str, str], image: str, expected: list[str]) -> None:
         ("foo.io//a", "foo.io/a", False),
         ("*.dkr.ecr.*.amazonaws.com", "123.dkr.ecr.cn-north-1.amazonaws.com.cn/x", False),
         ("foo .io", "foo.io/x", False),
+        ("[fe80::1%25a-]", "Example/x", False),
         ("foo.io", "foo .io/x", False),
     ],
 )
@@ -236,3 +238,18 @@ def test_docker_hub_names(name: str, expected: bool) -> None:
 def test_the_fallback_is_told() -> None:
     assert match(ring(_HUB), "docker.io/library/nginx").by_hub_fallback
     assert not match(ring({"docker.io": "d"}), "docker.io/library/nginx").by_hub_fallback
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("foo.io", "foo.io"),
+        ("https://u:secret@foo.io/a", "https://u:***@foo.io/a"),
+        ("u:se:cret@foo.io", "u:***@foo.io"),
+        ("u:se@cret@foo.io", "u:***@foo.io"),
+        ("u@foo.io:5000", "u@foo.io:5000"),
+        ("foo.io:5000/a@b", "foo.io:5000/a@b"),
+    ],
+)
+def test_a_password_in_a_key_is_not_shown(key: str, shown: str) -> None:
+    assert shown_key(key) == shown

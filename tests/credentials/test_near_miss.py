@@ -202,6 +202,19 @@ _PREFIX = "has no trailing slash, so the kubelet reads it as a repository prefix
         pytest.param("quay.io", _APP, None, id="another registry"),
         pytest.param("gcr.io", "ghcr.io/x", None, id="short hosts are no typing errors of each other"),
         pytest.param("*.azurecr.io", _APP, None, id="another pattern"),
+        pytest.param("f[oo.io", _APP, None, id="a bracket that is not closed"),
+        pytest.param(
+            "private-registry.io:5000/v2",
+            _APP,
+            f"{_NO_PORT.format(5000)}; the path /v2 {_PREFIX}",
+            id="port and v2",
+        ),
+        pytest.param(
+            "Private-Registry.io/v2/apps",
+            _APP,
+            "upper and lower case count: the image says private-registry.io",
+            id="case, behind v2",
+        ),
         pytest.param("", _APP, None, id="empty"),
     ],
 )

@@ -93,6 +93,12 @@ def test_a_file_means(text: str | bytes, value: list[Any]) -> None:
         pytest.param("a: {<<: 5}\n", "f.yaml:1: this is not YAML", id="a merge of a number"),
         pytest.param("{? [a]: b}\n", "f.yaml:1: this is not YAML", id="a key that is a list"),
         pytest.param('{"a": "\\ud83d", }x', "f.yaml:1: this is not YAML", id="neither JSON nor YAML"),
+        pytest.param(b'{"a": "\\ud83d\xff"}', "f.yaml:1: this is not YAML", id="JSON that is no UTF-8"),
+        pytest.param(
+            '{"a": "\\ud83d", "b": ' + "[" * 300 + "]" * 300 + "}",
+            "f.yaml:1: this is not YAML",
+            id="deep JSON",
+        ),
         pytest.param("[" * (MAX_DEPTH + 1), "f.yaml:1: nested too deeply", id="too deep"),
         pytest.param(
             "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
@@ -130,3 +136,25 @@ def test_a_file_that_is_too_long_is_refused() -> None:
 
 def test_a_node_shows_nothing() -> None:
     assert "hunter2" not in repr(Node("hunter2", 1))
+
+
+def test_the_deepest_that_is_read_can_be_used() -> None:
+    (document,) = read_documents("[" * MAX_DEPTH + "]" * MAX_DEPTH, "f.yaml")
+    assert document.root.plain()
+    half = '{"a": "\\ud83d", "b": ' + "[" * (MAX_DEPTH - 2) + "]" * (MAX_DEPTH - 2) + "}"
+    assert plain(half)[0]["a"] == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("!!float 1", 1.0),
+        ("!!int '5'", 5),
+        ("!!bool yes", True),
+        ("!!null ~", None),
+        ("!own x", "x"),
+        ("! 5", "5"),
+    ],
+)
+def test_tags(text: str, value: object) -> None:
+    assert plain(f"a: {text}") == [{"a": value}]

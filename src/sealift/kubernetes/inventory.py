@@ -23,6 +23,7 @@ from sealift.kubernetes.objects import (
     Secret,
     ServiceAccount,
 )
+from sealift.transport.redaction import printable
 
 TEMPLATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("", "Pod"): ("spec",),
@@ -153,7 +154,7 @@ class _View:
         if hint is None and wanted == "text" and not isinstance(self.node.value, dict | list):
             hint = f"put the value in quotes in line {self.node.line}"
         return UnreadableManifest(
-            f"{self.place}: {self.path or 'the document'} is {is_type} and must be {wanted}",
+            f"{self.place}: {printable(self.path) or 'the document'} is {is_type} and must be {wanted}",
             why="the API server refuses an object with a field of the wrong type",
             hint=hint or f"mend line {self.node.line} of {self.document.file}",
         )
@@ -289,8 +290,9 @@ def _decoded(value: _View, identity: _Identity) -> bytes:
     try:
         return go_base64.decode(value.as_text())
     except go_base64.CorruptBase64 as error:
+        secret = printable(f"{identity.namespace}/{identity.name}")
         raise UnreadableManifest(
-            f"{value.place}: {value.path} of the Secret {identity.namespace}/{identity.name} is not base64",
+            f"{value.place}: {printable(value.path)} of the Secret {secret} is not base64",
             why=f"{error}: the API server refuses this manifest",
             hint="write plain text under stringData, or the output of: base64 -w0 FILE",
         ) from None

@@ -25,7 +25,7 @@ from sealift.kubernetes.objects import Place
 MAX_FILE_SIZE: Final = 64 * 1024 * 1024
 """Bytes of one file. Ten thousand Pods as ``kubectl get -o yaml`` prints them."""
 
-MAX_DEPTH: Final = 512
+MAX_DEPTH: Final = 200
 """Levels of nesting. A Kubernetes object has some twenty, and the parser's time grows with the square."""
 
 MAX_NODES: Final = 20_000_000
@@ -128,20 +128,23 @@ def _read_json(data: bytes) -> tuple[Node, ...] | None:
     while (found := re.compile(r"\S").search(text, at)) is not None:
         try:
             value, at = decoder.raw_decode(text, found.start())
+            roots.append(_numbered(value, text.count("\n", 0, found.start()) + 1, MAX_DEPTH))
         except (ValueError, RecursionError):
             return None
-        roots.append(_numbered(value, text.count("\n", 0, found.start()) + 1))
     return tuple(roots)
 
 
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
-def _numbered(value: Any, line: int) -> Node:
+def _numbered(value: Any, line: int, room: int) -> Node:
+    """A decoded value as nodes of one line. `room` is how many levels it may have."""
+    if not room:
+        raise RecursionError
     if isinstance(value, dict):
-        return Node({key: _numbered(member, line) for key, member in value.items()}, line)
+        return Node({key: _numbered(member, line, room - 1) for key, member in value.items()}, line)
     if isinstance(value, list):
-        return Node([_numbered(item, line) for item in value], line)
+        return Node([_numbered(item, line, room - 1) for item in value], line)
     return Node(_HALF_A_PAIR.sub("\ufffd", value) if isinstance(value, str) else value, line)
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 from tests.kubernetes.explain.manifests import (
     APP,
+    NOW,
     account,
     codes,
     explained,
@@ -15,7 +16,11 @@ from tests.kubernetes.explain.manifests import (
     secret,
 )
 
+from sealift.kubernetes.explain.collect import Question, gather
 from sealift.kubernetes.explain.findings import PAGE_BY_CODE
+from sealift.kubernetes.explain.rules import explain
+from sealift.kubernetes.inventory import take_inventory
+from sealift.kubernetes.manifests import read_documents
 
 _GOOD = secret({"private-registry.io": login()})
 _HUB = "https://index.docker.io/v1/"
@@ -243,6 +248,17 @@ def _token(expiry: object) -> str:
             "unknown",
             id="token without a time",
         ),
+        *(
+            pytest.param(
+                (pod(), secret({"private-registry.io": login(password=word)})), [], "unknown", id=why
+            )
+            for word, why in (
+                (_token(10**400), "a token for ever"),
+                ("eyJ.!!!.x", "no token: no base64"),
+                ("eyJ.W10.x", "no token: a list"),
+                ("a.b.c", "no token"),
+            )
+        ),
         pytest.param(
             (pod(), secret({"private-registry.io": login("AWS")})),
             [("SL214", "info", False)],
@@ -413,3 +429,9 @@ def test_every_code_that_is_found_has_a_page() -> None:
     for mark in test_findings.pytestmark:  # type: ignore[attr-defined]  # the table above
         seen |= {code for row in mark.args[1] for code, _, _ in row.values[1]}
     assert seen == set(PAGE_BY_CODE)
+
+
+def test_a_variable_from_standard_input_cannot_be_expanded_by_name() -> None:
+    inventory = take_inventory(read_documents(pod("${IMAGE}"), "-"))
+    (evidence,) = gather(inventory, Question(namespace="default", now=NOW))
+    assert explain(evidence)[0].fix.startswith("expand it before the manifest is applied")

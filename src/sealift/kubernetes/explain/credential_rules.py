@@ -140,7 +140,7 @@ def _about(
     )
 
 
-def _expiry(password: str) -> float | None:
+def _expiry(password: str) -> int | float | None:
     """Until when a JSON web token says it is valid, in seconds since 1970. No signature is checked."""
     parts = password.split(".")
     if len(parts) != 3 or not parts[0].startswith("eyJ"):  # noqa: PLR2004  header, claims, signature
@@ -150,7 +150,7 @@ def _expiry(password: str) -> float | None:
         expiry = claims["exp"]
     except (ValueError, binascii.Error, KeyError, TypeError, RecursionError):
         return None
-    return float(expiry) if isinstance(expiry, int | float) else None
+    return expiry if isinstance(expiry, int | float) else None
 
 
 def order(evidence: Evidence) -> Iterator[Finding]:

@@ -244,9 +244,7 @@ def warnings(secret: SecretManifest) -> tuple[str, ...]:
         if not entry.username and not entry.password:
             found.append(f"the entry for {shown} is empty: the kubelet pulls anonymously with it")
         elif entry.password.reveal() != entry.password.reveal().strip():
-            found.append(
-                f"the password for {shown} begins or ends with white space, which is sent as it is"
-            )
+            found.append(f"the password for {shown} begins or ends with white space, which is sent as it is")
     return tuple(found)
 
 
