@@ -13,6 +13,7 @@ Spec: distribution-spec v1.1.1, "Pulling manifests", "Pushing Manifests",
 "Content Management"; R-OCI-15 to R-OCI-21, R-OCI-27.
 """
 
+import asyncio
 import logging
 from typing import Final
 
@@ -50,6 +51,9 @@ from sealift.registry.settings import Limits
 log = logging.getLogger(__name__)
 
 KEPT_ALGORITHMS: Final = frozenset({"sha256", "sha512"})
+PARSED_IN_PLACE_BYTES: Final = 64 * 1024
+"""Manifests up to this size, which is all of them but a few, are not worth a thread."""
+
 MOST_TAGS_AT_ONCE: Final = 64
 """Tags that one push by digest may set."""
 
@@ -95,7 +99,7 @@ class Manifests:
         name, reference = call.path["name"], call.path["reference"]
         named = _named_digest(reference)
         tags = _tags_to_set(call, reference, named)
-        parsed = self._parse(await self._read(call), call.headers.get("content-type"))
+        parsed = await self._parse(await self._read(call), call.headers.get("content-type"))
         digest = parsed.digest
         if named is not None:
             digest = Digest.of(parsed.body, named.algorithm)
@@ -184,9 +188,12 @@ class Manifests:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def _parse(self, body: bytes, content_type: str | None) -> Manifest:
+    async def _parse(self, body: bytes, content_type: str | None) -> Manifest:
         try:
-            parsed = Manifest.parse(body, content_type)
+            if len(body) <= PARSED_IN_PLACE_BYTES:
+                parsed = Manifest.parse(body, content_type)
+            else:  # so that a document made to be slow to read holds nobody else up
+                parsed = await asyncio.to_thread(Manifest.parse, body, content_type)
         except ManifestTooLarge:
             raise _too_large(self._limits.manifest_bytes) from None
         except MalformedManifest as malformed:

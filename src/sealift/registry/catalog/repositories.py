@@ -30,7 +30,7 @@ _STRETCH = Query(
     .limit(bindparam("most"))
 )
 
-_READ_AT_A_TIME = 256
+_MOST_AT_A_TIME = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +73,25 @@ def visible_names(reader: Reader, visible: VisibleRepositories, *, last: str, mo
     """
     if visible.everything:
         return [name for (name,) in reader.all(_ALL_AFTER, last=last, most=most)]
+    at_a_time = min(most, _MOST_AT_A_TIME)
     stretches: list[Iterator[str]] = [
-        (name for name in _stretch(reader, prefix, last) if visible.admits(name))
+        (name for name in _stretch(reader, prefix, last, at_a_time) if visible.admits(name))
         for prefix in visible.prefixes
     ]
     if visible.public:
-        stretches.append(_public(reader, last))
+        stretches.append(_public(reader, last, at_a_time))
     return list(islice(_without_repeats(merge(*stretches)), most))
 
 
-def _public(reader: Reader, last: str) -> Iterator[str]:
-    while rows := reader.all(_PUBLIC_AFTER, last=last, most=_READ_AT_A_TIME):
+def _public(reader: Reader, last: str, at_a_time: int) -> Iterator[str]:
+    while rows := reader.all(_PUBLIC_AFTER, last=last, most=at_a_time):
         yield from (name for (name,) in rows)
         last = rows[-1][0]
 
 
-def _stretch(reader: Reader, prefix: str, last: str) -> Iterator[str]:
+def _stretch(reader: Reader, prefix: str, last: str, most: int) -> Iterator[str]:
     # names are ASCII, so that the prefix with DEL behind it comes after all of them
-    end, most = prefix + "\x7f", _READ_AT_A_TIME
+    end = prefix + "\x7f"
     if last < prefix:  # one lower bound for the index, the one that is right
         rows = reader.all(_STRETCH, first=prefix, end=end, most=most)
     else:
