@@ -4,7 +4,7 @@ A key that has nothing to do with the image has no answer here; a key that names
 the same registry, or nearly, gets one phrase per difference. Only keys that do
 not match are worth asking about.
 
-Spec: R-KEY-1 to R-KEY-17; the table of keys and clients is in docs/reference/keys.md.
+Spec: R-KEY-1 to R-KEY-17.
 """
 
 import functools
