@@ -54,6 +54,9 @@ KEPT_ALGORITHMS: Final = frozenset({"sha256", "sha512"})
 PARSED_IN_PLACE_BYTES: Final = 64 * 1024
 """Manifests up to this size, which is all of them but a few, are not worth a thread."""
 
+READ_TO_REFUSE: Final = 4
+"""Times the size of a manifest that is read, and thrown away, of one that is too large."""
+
 MOST_TAGS_AT_ONCE: Final = 64
 """Tags that one push by digest may set."""
 
@@ -174,18 +177,27 @@ class Manifests:
         return found
 
     async def _read(self, call: Call) -> bytes:
-        """The body, no longer than a manifest may be."""
+        """The body, no longer than a manifest may be.
+
+        One that is a little too long is read to its end all the same: a client
+        that is refused while it still sends may see a broken connection instead.
+        """
         most = self._limits.manifest_bytes
         declared = call.headers.get("content-length", "")
-        if declared.isascii() and declared.isdigit() and int(declared) > most:
+        if declared.isascii() and declared.isdigit() and int(declared) > READ_TO_REFUSE * most:
             raise _too_large(most)
         pieces: list[bytes] = []
         size = 0
         async for piece in call.body:
             size += len(piece)
+            if size > READ_TO_REFUSE * most:
+                break
             if size > most:
-                raise _too_large(most)
-            pieces.append(piece)
+                pieces.clear()
+            else:
+                pieces.append(piece)
+        if size > most:
+            raise _too_large(most)
         return b"".join(pieces)
 
     async def _parse(self, body: bytes, content_type: str | None) -> Manifest:
