@@ -164,18 +164,7 @@ class App:
             "content-length" in exchange.headers or "transfer-encoding" in exchange.headers
         )
         try:
-            try:
-                answer = await self._answer(scope, receive, exchange)
-            except ClientGone:
-                return
-            except Exception as failure:  # noqa: BLE001 - whatever it is, the client gets an envelope and no traceback
-                answer = _refusal_answer(failure)
-            try:
-                await self._write(answer, exchange, receive, send)
-            except _Damaged as damaged:
-                if exchange.started:
-                    raise
-                await self._write(_refusal_answer(damaged), exchange, receive, send)
+            await self._exchange(scope, receive, send, exchange)
         except asyncio.CancelledError:
             if exchange.waiting is None or not exchange.waiting.given_up:
                 raise
@@ -187,6 +176,21 @@ class App:
                 self.pace.leave(exchange.waiting)
             if self._door.log_requests:
                 _log_request(scope, exchange, monotonic() - began)
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange) -> None:
+        """Find the answer, whatever goes wrong, and send it."""
+        try:
+            answer = await self._answer(scope, receive, exchange)
+        except ClientGone:
+            raise
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the client gets an envelope and no traceback
+            answer = _refusal_answer(failure)
+        try:
+            await self._write(answer, exchange, receive, send)
+        except _Damaged as damaged:
+            if exchange.started:
+                raise
+            await self._write(_refusal_answer(damaged), exchange, receive, send)
 
     # ------------------------------------------------------------------ in
 
@@ -439,25 +443,30 @@ class App:
         """Send a refusal to a client that is still sending, and let it find out.
 
         Closing at once would reset the connection, and the client would report
-        that instead of what it was told. Where it waits for ``100 Continue`` it
-        sends nothing, and is not asked to.
+        that instead of what it was told. The refusal is sent in chunks, its end
+        held back, since the server under us closes as soon as an answer is
+        whole. Where a client waits for ``100 Continue`` it sends nothing, and is
+        not asked to.
         """
+        waits = exchange.headers.get("expect", "").lower() == "100-continue"
+        if waits and (exchange.waiting is None or not exchange.waiting.received):
+            await self._start(answer, exchange, send)
+            await send({"type": "http.response.body", "body": body})
+            return
+        answer.headers.pop("content-length", None)
         await self._start(answer, exchange, send)
         exchange.sent = len(body)
-        expects = exchange.headers.get("expect", "").lower() == "100-continue"
-        if not expects or (exchange.waiting is not None and exchange.waiting.received):
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            thrown_away = 0
-            try:
-                async with asyncio.timeout(DRAIN_SECONDS):
-                    async for piece in self._body(receive, exchange):
-                        thrown_away += len(piece)
-                        if thrown_away > DRAIN_BYTES:
-                            break
-            except TimeoutError:
-                pass
-            body = b""
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        thrown_away = 0
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                async for piece in self._body(receive, exchange):
+                    thrown_away += len(piece)
+                    if thrown_away > DRAIN_BYTES:
+                        break
+        except TimeoutError:
+            pass
+        await send({"type": "http.response.body", "body": b""})
 
     async def _give_up(self, exchange: _Exchange, send: Send) -> None:
         """End an exchange whose client has stalled."""
@@ -530,7 +539,7 @@ def _refusal_answer(failure: Exception) -> Answer:
         headers = {"retry-after": str(failure.retry_after_seconds)}
     elif isinstance(failure, StorageRefused | CatalogFailed):
         log.error("%s (%s)", failure, failure.why)
-        full = isinstance(failure, StorageRefused) and failure.is_full
+        full = failure.is_full
         status, code, message = 507 if full else 503, ErrorCode.UNAVAILABLE, str(failure)
         headers = {"retry-after": "60" if full else "5"}
     elif isinstance(failure, _Damaged | BlobDamaged):
