@@ -174,12 +174,19 @@ def test_a_service_account_may_be_named(folder: Path, capsys: pytest.CaptureFixt
 def test_the_nodes_configuration(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "config.json").write_text(json.dumps({"auths": {"private-registry.io": login("node")}}))
     (folder / "broken.json").write_text("nope")
-    nodes = ("--node-config", "broken.json", "--node-config", "config.json")
+    (folder / ".dockercfg").write_text(json.dumps({"private-registry.io": login("legacy")}))
+    nodes = [f"--node-config={name}" for name in ("broken.json", "config.json", ".dockercfg")]
     assert explain("-f", "pod.yaml", *nodes, "-o", "json") == 0
     out, err = capsys.readouterr()
     (attempt,) = json.loads(out)["images"][0]["attempts"]
     assert attempt["source"] == {"kind": "NodeConfig", "namespace": None, "name": "config.json"}
-    assert err.startswith("warning: the kubelet cannot read broken.json, and passes over it")
+    assert re.fullmatch(
+        "warning: the kubelet cannot read broken.json, and passes over it: .*\n"
+        "note: .dockercfg does not count: a kubelet takes the first that it can read\n",
+        err,
+    )
+    assert explain("-f", "pod.yaml", "--node-config=.dockercfg", "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out)["images"][0]["attempts"][0]["username"] == "legacy"
 
 
 def test_other_kubelets_get_a_note(capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,7 +118,8 @@ def explain(
     With -f, every image of every Pod and workload in the manifests is
     explained: what its name stands for, which credentials the kubelet will try
     and in which order, which keys nearly match, and what to do. IMAGE alone
-    says what a name stands for; a CODE such as SL104 prints its page.
+    says what a name stands for (with -f too, what a Pod of --service-account
+    would pull it with); a CODE such as SL104 prints its page.
 
     Exit status: 0 nothing certain stands against a pull, 1 some image fails,
     2 the input cannot be read, 6 with --probe a registry could not be asked.
@@ -143,7 +144,7 @@ def explain(
         namespace=namespace,
         service_account=service_account,
         complete=complete,
-        node=tuple(credential for path in node_config for credential in _node_credentials(path)),
+        node=_node_credentials(node_config),
         now=datetime.now(UTC),
     )
     if target is None:
@@ -218,35 +219,50 @@ def _check_version(version: str) -> None:
         click.echo(f"note: the rules of Kubernetes {SEMANTICS} are applied", err=True)
 
 
-def _node_credentials(path: str) -> tuple[Credential, ...]:
-    """The credentials of a docker config file on the node (R-KEY-21)."""
-    from sealift.credentials.credential import Source
-    from sealift.credentials.docker_config import MAX_CONFIG_SIZE, UndecodableConfig, decode_auths
+def _node_credentials(paths: tuple[str, ...]) -> tuple[Credential, ...]:
+    """The credentials of the first docker config that can be read: a kubelet takes no other (R-KEY-21)."""
+    found: tuple[Credential, ...] | None = None
+    for path in paths:
+        content = _node_config(Path(path))
+        if found is None:
+            found = _decoded(path, content)
+        else:
+            click.echo(f"note: {path} does not count: a kubelet takes the first that it can read", err=True)
+    return found or ()
 
-    file = Path(path)
+
+def _node_config(file: Path) -> bytes:
+    from sealift.credentials.docker_config import MAX_CONFIG_SIZE
+
     if file.is_dir() or file.suffix not in {".json", ".dockercfg", ""}:
         raise NotInThisVersion(
-            f"{path} is not read in this version",
+            f"{file} is not read in this version",
             why="of a node's configuration only config.json and .dockercfg are",
             hint="sealift explain … --node-config /var/lib/kubelet/config.json",
         )
     try:
         with file.open("rb") as opened:
-            data = opened.read(MAX_CONFIG_SIZE)
+            return opened.read(MAX_CONFIG_SIZE)
     except PermissionError:
         raise
     except OSError as error:
         raise NothingToExplain(
-            f"{path}: the file cannot be read",
+            f"{file}: the file cannot be read",
             why=(error.strerror or type(error).__name__).lower(),
-            hint=f"ls -l {path}",
+            hint=f"ls -l {file}",
         ) from None
+
+
+def _decoded(path: str, content: bytes) -> tuple[Credential, ...] | None:
+    """The credentials of one file, or None where the kubelet passes over it (R-SEC-15)."""
+    from sealift.credentials.credential import Source
+    from sealift.credentials.docker_config import UndecodableConfig, decode_auths
+
     try:
-        entries = decode_auths(data, legacy=file.name == ".dockercfg")
+        entries = decode_auths(content, legacy=Path(path).name == ".dockercfg")
     except UndecodableConfig as error:
-        # R-SEC-15: the kubelet logs it and looks at the next place.
         click.echo(f"warning: the kubelet cannot read {path}, and passes over it: {error}", err=True)
-        return ()
+        return None
     source = Source(kind="NodeConfig", name=path)
     return tuple(
         Credential(
