@@ -11,13 +11,16 @@
     DATA/admin-password    see `sealift.registry.access`
 """
 
+import errno
 import fcntl
 import os
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from sealift.errors import SealiftError
+from sealift.registry.catalog.database import catalog_failure
 from sealift.registry.catalog.revision import prepare
 
 FORMAT: Final = 1
@@ -28,6 +31,12 @@ class DataDirectoryRefused(SealiftError):
     """The data directory cannot be used: no right to it, another owner, or a newer format."""
 
     exit_status = 8
+
+
+class DataDirectoryFull(DataDirectoryRefused):
+    """Nothing can be written to the data directory: its disk is full or read-only."""
+
+    exit_status = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,7 @@ class DataDirectory:
 
         Raises:
             DataDirectoryRefused: It cannot be made or used, or its format is newer.
+            CatalogFailed: Its catalog cannot be made or read.
             CatalogTooNew: Its catalog is newer.
         """
         found = self._format()
@@ -76,7 +86,9 @@ class DataDirectory:
                 partial.write_text(f"{FORMAT}\n", encoding="ascii")
                 partial.replace(self.path / "format")
         except OSError as refused:
-            raise _refused(self.path, refused) from refused
+            raise directory_refused(self.path, refused) from refused
+        except sqlite3.Error as failure:
+            raise catalog_failure(failure, self.catalog) from failure
 
     def lock(self) -> "DirectoryLock":
         """Take the directory for this process and its children, making it if it is not there.
@@ -94,7 +106,7 @@ class DataDirectory:
         except FileNotFoundError:
             return None
         except OSError as refused:
-            raise _refused(self.path, refused) from refused
+            raise directory_refused(self.path, refused) from refused
         try:
             return int(text)
         except ValueError:
@@ -117,7 +129,7 @@ class DirectoryLock:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as refused:
-            raise _refused(path, refused) from refused
+            raise directory_refused(path, refused) from refused
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -143,9 +155,12 @@ class DirectoryLock:
         self.release()
 
 
-def _refused(path: Path, refused: OSError) -> DataDirectoryRefused:
-    return DataDirectoryRefused(
-        f"the data directory {path} cannot be used",
-        why=f"{refused.strerror}: {refused.filename}",
-        hint="give a directory that you may write to with --data",
-    )
+def directory_refused(path: Path, refused: OSError) -> DataDirectoryRefused:
+    """What it means that the system refused something in the data directory `path`."""
+    place = f": {refused.filename}" if refused.filename else ""
+    message, why = f"the data directory {path} cannot be used", f"{refused.strerror}{place}"
+    if refused.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        return DataDirectoryFull(
+            message, why=why, hint=f"df -h {path}; or give another directory with --data"
+        )
+    return DataDirectoryRefused(message, why=why, hint="give a directory that you may write to with --data")

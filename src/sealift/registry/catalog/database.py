@@ -18,6 +18,7 @@ the DBAPI connection: SQLAlchemy's own execution costs more than the read.
 """
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -27,6 +28,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -54,9 +56,25 @@ _DIALECT = sqlite.dialect(paramstyle="named")
 
 
 class CatalogFailed(SealiftError):
-    """The database would not take a write: the disk is full, read-only or failing. Nothing was written."""
+    """The database would not take a write: the disk is full, read-only or failing. Nothing was written.
+
+    Attributes:
+        is_full: Whether there is no room, so that room would mend it.
+    """
 
     exit_status = 7
+
+    def __init__(
+        self, message: str, *, why: str | None = None, hint: str | None = None, is_full: bool = False
+    ) -> None:
+        super().__init__(message, why=why, hint=hint)
+        self.is_full = is_full
+
+
+class CatalogUnreadable(CatalogFailed):
+    """The file is no database that can be read: another kind of file, damaged, or not for us."""
+
+    exit_status = 8
 
 
 def now_microseconds() -> int:
@@ -148,8 +166,14 @@ class Catalog(Reader):
         Args:
             path: The SQLite file.
             now: The clock, in microseconds; `now` of this object for whoever writes a time.
+
+        Raises:
+            CatalogFailed: It cannot be opened.
         """
-        super().__init__(connect(path))
+        try:
+            super().__init__(connect(path))
+        except sqlite3.Error as failure:
+            raise catalog_failure(failure, path) from failure
         self.path = path
         self.now = now
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
@@ -211,15 +235,33 @@ class _Writer:
         self._durable = True
 
     def run(self) -> None:
-        """Serve the queue until None comes."""
-        connection = connect(self._path)
-        turn = os.open(_turn_path(self._path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Serve the queue until None comes. While the files cannot be opened, every write is told so."""
+        opened: tuple[sqlite3.Connection, int] | None = None
         try:
             while batch := self._next_batch():
-                self._commit(connection, turn, batch)
+                try:
+                    opened = opened or self._open()
+                except (OSError, sqlite3.Error) as failure:
+                    reason = _as_catalog_failure(failure, self._path)
+                    for write in batch:
+                        if write.done.set_running_or_notify_cancel():
+                            write.done.set_exception(reason)
+                else:
+                    self._commit(*opened, batch)
         finally:
-            os.close(turn)
+            if opened is not None:
+                os.close(opened[1])
+                opened[0].close()
+
+    def _open(self) -> tuple[sqlite3.Connection, int]:
+        """The connection, and the file whose lock is the turn."""
+        connection = connect(self._path)
+        try:
+            turn = os.open(_turn_path(self._path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
             connection.close()
+            raise
+        return connection, turn
 
     def _next_batch(self) -> list[_Write]:
         """At least one write, with all that wait behind it; empty at the end."""
@@ -242,21 +284,23 @@ class _Writer:
         """Run `batch` in one transaction and settle every future of it."""
         alive = [write for write in batch if write.done.set_running_or_notify_cancel()]
         results: list[tuple[_Write, Any, BaseException | None]] = []
-        fcntl.flock(turn, fcntl.LOCK_EX)
         try:
+            fcntl.flock(turn, fcntl.LOCK_EX)
             self._set_durable(connection, wanted=any(write.durable for write in alive))
             connection.execute("BEGIN IMMEDIATE")
-            results.extend([_run_one(connection, write) for write in alive])
+            results.extend([_run_one(connection, write, self._path) for write in alive])
             connection.execute("COMMIT")
         except BaseException as failure:  # noqa: BLE001 - whoever waits is told; this thread must live
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            reason = _as_catalog_failure(failure)
+                with suppress(sqlite3.Error):  # the next BEGIN says what is wrong, if it still is
+                    connection.execute("ROLLBACK")
+            reason = _as_catalog_failure(failure, self._path)
             for write in alive:
                 write.done.set_exception(reason)
             return
         finally:
-            fcntl.flock(turn, fcntl.LOCK_UN)
+            with suppress(OSError):  # a lock that was not taken
+                fcntl.flock(turn, fcntl.LOCK_UN)
         for write, value, error in results:
             if error is None:
                 write.done.set_result(value)
@@ -269,7 +313,9 @@ class _Writer:
             self._durable = wanted
 
 
-def _run_one(connection: sqlite3.Connection, write: _Write) -> tuple[_Write, Any, BaseException | None]:
+def _run_one(
+    connection: sqlite3.Connection, write: _Write, path: Path
+) -> tuple[_Write, Any, BaseException | None]:
     """Run one write in a savepoint of its own.
 
     Raises:
@@ -284,7 +330,7 @@ def _run_one(connection: sqlite3.Connection, write: _Write) -> tuple[_Write, Any
         connection.execute("ROLLBACK TO one")
         connection.execute("RELEASE one")
         if isinstance(failure, sqlite3.OperationalError):
-            failure = _as_catalog_failure(failure)
+            failure = _as_catalog_failure(failure, path)
         return write, None, failure
     connection.execute("RELEASE one")
     return write, value, None
@@ -314,12 +360,41 @@ def _turn_path(path: Path) -> Path:
     return path.with_name(path.name + "-turn")
 
 
-def _as_catalog_failure(failure: BaseException) -> BaseException:
-    if not isinstance(failure, sqlite3.Error):
+def catalog_failure(failure: sqlite3.Error, path: Path) -> CatalogFailed:
+    """What it means that the database at `path` cannot be opened or made ready."""
+    code = _code(failure)
+    message, why = f"the catalog {path} cannot be used", str(failure)
+    if code in _REFUSED_BY_DISK:
+        return CatalogFailed(message, why=why, hint=f"df -h {path.parent}", is_full=_is_full(failure))
+    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        hint = "put it back from a backup, or give another directory with --data"
+        return CatalogUnreadable(message, why=why, hint=hint)
+    return CatalogUnreadable(message, why=why, hint=f"ls -l {path}")
+
+
+_REFUSED_BY_DISK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
+
+
+def _code(failure: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the failure is Python's own."""
+    return int(getattr(failure, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _is_full(failure: BaseException) -> bool:
+    """Whether there was no room: also for the shared memory file, which SQLite calls an I/O error."""
+    if isinstance(failure, sqlite3.Error):
+        full = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+        return getattr(failure, "sqlite_errorcode", 0) in full
+    return isinstance(failure, OSError) and failure.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def _as_catalog_failure(failure: BaseException, path: Path) -> BaseException:
+    if not isinstance(failure, sqlite3.Error | OSError):
         return failure
     log.error("the catalog refused a write: %s", failure)
     return CatalogFailed(
         "the catalog's database refused a write",
-        why=str(failure),
+        why=f"{failure}: {path}",
         hint="look at the free space and the rights of the data directory",
+        is_full=_is_full(failure),
     )
