@@ -1,4 +1,4 @@
-"""Our reading of manifests against kubectl: ``kubectl label --local`` decodes and prints without a cluster."""
+"""Our reading of manifests against kubectl: ``kubectl label --local`` decodes and prints, no cluster needed."""
 
 import json
 import os
