@@ -1,4 +1,4 @@
-"""Our reading of manifests against kubectl: ``kubectl label --local`` decodes and prints, no cluster needed."""
+"""Our reading of manifests against that of kubectl, which decodes and prints without a cluster."""
 
 import json
 import os
