@@ -132,11 +132,29 @@ async def test_a_full_database_is_said_and_goes_on_when_there_is_room(path: Path
         assert limited > 1  # SQLite goes no lower than what is used
         with pytest.raises(CatalogFailed) as failed:
             await catalog.write(lambda tx: put(tx, "large", "x" * 2_000_000))
-        assert "full" in str(failed.value.why)
+        assert failed.value.is_full
         assert catalog.first(GET, key="large") is None
         await catalog.write(lambda tx: _limit_pages(tx, 100_000))
         await catalog.write(lambda tx: put(tx, "large", "x" * 2_000_000))
         assert catalog.first(GET, key="before") == ("x",)
+
+
+async def test_while_the_turn_cannot_be_taken_every_write_is_told(path: Path) -> None:
+    turn = path.with_name(path.name + "-turn")
+    turn.mkdir()
+    with Catalog(path) as catalog:
+        for _ in range(2):
+            with pytest.raises(CatalogFailed):
+                await catalog.write(lambda tx: put(tx, "a"))
+        turn.rmdir()
+        assert await catalog.write(lambda tx: put(tx, "a")) == "a"
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite3").write_bytes(b"a letter to my aunt" * 100)
+    with pytest.raises(CatalogFailed, match="cannot be used") as failed:
+        Catalog(tmp_path / "catalog.sqlite3")
+    assert not failed.value.is_full
 
 
 def _limit_pages(transaction: Transaction, pages: int) -> int:
