@@ -65,7 +65,7 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 _OPTIONS = (
     click.option(
         "--ca-file",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         multiple=True,
         envvar="SEALIFT_CA_FILE",
         show_envvar=True,

@@ -93,7 +93,7 @@ _OPTIONS = (
     click.option(
         "--password-file",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         help="A file that holds that account's password.",
     ),
 )

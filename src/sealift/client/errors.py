@@ -147,11 +147,17 @@ class ContentRefused(RegistryRefused):
 class UnusableAnswer(RegistryClientError):
     """An answer that no registry should give: HTML, a missing header, a redirect in circles."""
 
+    def __init__(self, message: str, *, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, why=why, hint=hint or "see the whole exchange: run it again with --debug")
+
 
 class UnusableManifest(RegistryClientError):
     """What stands under the name is no manifest that can be read: too long, broken, or of a dead format."""
 
     exit_status: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, why=why, hint=hint or "look at it: sealift inspect --raw IMAGE")
 
 
 class PlatformMissing(RegistryClientError):
@@ -164,6 +170,14 @@ class ContentMismatch(RegistryClientError):
     """The bytes that came are not what digest and size say. None of them was kept."""
 
     exit_status: ClassVar[int] = 7
+
+    def __init__(self, message: str, *, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(
+            message,
+            why=why,
+            hint=hint
+            or "try again; if it stays so, what is kept there is damaged: put the image there again",
+        )
 
 
 class LocalRefusal(SealiftError):
@@ -188,6 +202,13 @@ class LocalMalformed(LocalRefusal):
     """The file is not what it was called: no layout, no archive, or a damaged one."""
 
     exit_status: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, why: str | None = None, hint: str | None = None) -> None:
+        super().__init__(
+            message,
+            why=why,
+            hint=hint or "make it again, with the tool that wrote it or with sealift pull IMAGE DEST",
+        )
 
 
 _STORAGE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO})
@@ -283,8 +304,10 @@ def _kind(  # noqa: C901  one row for each way to be refused
             )
         case 405:
             return Unsupported, None
-        case 413 | 507:
-            return RegistryFull, None
+        case 413:
+            return RegistryFull, "ask whoever runs the registry for a higher limit"
+        case 507:
+            return RegistryFull, "free some space where the registry keeps its data, then run it again"
         case 429:
             return RateLimited, "wait, then try again"
         case 400 if codes & {ErrorCode.DIGEST_INVALID, ErrorCode.SIZE_INVALID}:

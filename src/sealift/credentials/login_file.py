@@ -18,6 +18,7 @@ Spec: R-CFG-1, R-CFG-6 to R-CFG-12; R-POD-2, R-POD-4, R-POD-5; R-HLP-1.
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -40,6 +41,12 @@ class UnreadableLoginFile(SealiftError):
     """A login file is there, and this user may not read or write it."""
 
     exit_status: ClassVar[int] = 8
+
+
+class LoginFileNotKept(UnreadableLoginFile):
+    """The disk under a login file is full or read-only. The file is as it was."""
+
+    exit_status: ClassVar[int] = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,10 +311,12 @@ def _change(file: LoginFile, change: Callable[[LoginDocument], LoginDocument]) -
             document = read_document(file) or LoginDocument()
             _replace(file.path, change(document).write())
     except OSError as error:
-        raise UnreadableLoginFile(
+        refused_by_disk = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+        kind = LoginFileNotKept if refused_by_disk else UnreadableLoginFile
+        raise kind(
             f"the login file {file.path} cannot be written",
             why=error.strerror or type(error).__name__,
-            hint=f"ls -ld {directory} {file.path}",
+            hint=f"df -h {directory}" if refused_by_disk else f"ls -ld {directory} {file.path}",
         ) from error
 
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -64,6 +64,12 @@ class UnusableCaFile(SealiftError):
     """A file given as ``--ca-file`` that holds no certificate, or cannot be read."""
 
 
+class NoRightToCaFile(UnusableCaFile):
+    """The file is there, and this user may not read it."""
+
+    exit_status: ClassVar[int] = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """How long nothing may happen. There is no limit to the whole: a layer takes as long as it takes."""
@@ -96,7 +102,8 @@ def tls_context(ca_files: Sequence[Path] = (), *, verify: bool = True) -> ssl.SS
                 hint=f"openssl x509 -in {path} -noout -subject",
             ) from error
         except OSError as error:
-            raise UnusableCaFile(
+            kind = NoRightToCaFile if isinstance(error, PermissionError) else UnusableCaFile
+            raise kind(
                 f"the CA file {path} cannot be read",
                 why=error.strerror or type(error).__name__,
                 hint=f"ls -l {path}",

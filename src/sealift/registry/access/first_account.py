@@ -15,6 +15,7 @@ from sealift.registry.access.passwords import hash_password
 from sealift.registry.catalog.accounts import add_account
 from sealift.registry.catalog.database import Catalog, Query
 from sealift.registry.catalog.schema import account
+from sealift.registry.data_directory import directory_refused
 
 ADMIN: Final = "admin"
 
@@ -37,6 +38,10 @@ def ensure_first_account(catalog: Catalog, data: Path) -> bool:
 
     The file is written first: a crash in between leaves a file that the next
     start writes again, never an account that nobody can log in to.
+
+    Raises:
+        DataDirectoryRefused: The file cannot be written.
+        CatalogFailed: The account cannot.
     """
     row = catalog.first(_HOW_MANY)
     if row is not None and row[0]:
@@ -61,9 +66,13 @@ def forget_first_password(data: Path, name: str) -> None:
 def _write_private(path: Path, password: SecretText) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(password.reveal() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(password.reveal() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as refused:
+        partial.unlink(missing_ok=True)
+        raise directory_refused(path.parent, refused) from refused
