@@ -9,7 +9,7 @@ from typing import Final
 
 from sealift.credentials.near_miss import nearly_equal
 from sealift.image import docker_hub
-from sealift.image.reference import reads_as_image_id
+from sealift.image.reference import reads_as_image_id, without_password
 from sealift.kubernetes.explain import commands
 from sealift.kubernetes.explain.evidence import Evidence
 from sealift.kubernetes.explain.findings import Finding
@@ -17,7 +17,6 @@ from sealift.transport.redaction import printable
 
 _POLICIES: Final = ("Always", "IfNotPresent", "Never")
 _VARIABLE = re.compile(r"\$\{|\$\(|\$[A-Za-z_][A-Za-z0-9_]*$|\{\{|\}\}|%\([a-z]+\)s|<[A-Za-z_-]+>")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _UNEXPANDED = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\{\{.*\}\}|^\$[A-Za-z_][A-Za-z0-9_]*$")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -28,6 +27,7 @@ def name(evidence: Evidence) -> Iterator[Finding]:
     refusal = evidence.malformed
     if refusal is None:
         return
+    image = without_password(image)
     shown = printable(image)
     if not image:
         yield from _no_image(evidence)
@@ -41,7 +41,7 @@ def name(evidence: Evidence) -> Iterator[Finding]:
             fix=f"write image: {printable(image.strip())}",
         )
     elif _SCHEME.match(image):
-        bare = _SCHEME.sub("", image, count=1)
+        bare = _SCHEME.sub("", image, count=1).rpartition("***@")[2]
         yield Finding(
             code="SL306",
             severity="error",

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from sealift.credentials.credential import Credential
 from sealift.credentials.keyring import shown_key
-from sealift.image.reference import apply_default_tag
+from sealift.image.reference import apply_default_tag, without_password
 from sealift.kubernetes.explain import rules
 from sealift.kubernetes.explain.evidence import Attempt, Evidence
 from sealift.kubernetes.explain.findings import Finding, Severity
@@ -63,7 +63,7 @@ def _image(one: Explanation, *, fingerprints: bool) -> dict[str, Any]:
         "object": None if alone else {"kind": pod.kind, "namespace": pod.namespace, "name": pod.name},
         "field": None if alone else use.field,
         "container": use.container,
-        "image": _text(use.image),
+        "image": _text(use.image if reference is not None else without_password(use.image)),
         "reference": None
         if reference is None
         else {
@@ -154,13 +154,16 @@ def _heading(evidence: Evidence, paint: Painter) -> str:
 def _block(one: Explanation, paint: Painter) -> str:
     evidence = one.evidence
     use, reference = evidence.use, evidence.reference
-    lines = [_line("image", paint(printable(use.image) or '""', "strong"))]
+    refusal = evidence.malformed
+    written = use.image if refusal is None else without_password(use.image)
+    lines = [_line("image", paint(printable(written) or '""', "strong"))]
     if not evidence.stands_alone:
         what = f"{use.field}{f' ({printable(use.container)})' if use.container else ''}"
         lines.append(_line("for", f"{what}{f', {use.place}' if use.place else ''}"))
-    refusal = evidence.malformed
-    if refusal is not None and use.image.isprintable() and use.image:
-        lines.append(_line("", f"{' ' * refusal.position}^ {refusal.rule}", wrap=False))
+    if refusal is not None and written.isprintable() and written:
+        # With a login masked, the place is not where it was.
+        place = f"{' ' * refusal.position}^ " if written == use.image else ""
+        lines.append(_line("", f"{place}{refusal.rule}", wrap=False))
     if reference is not None:
         tag = reference.effective_tag
         lines.append(_line("registry", reference.repository.registry or "(none)"))
