@@ -32,8 +32,9 @@ from sealift.registry.access.passwords import hash_password
 from sealift.registry.access.token_issuer import ensure_signing_key
 from sealift.registry.app import App
 from sealift.registry.assembly import Parts, open_registry
-from sealift.registry.catalog.accounts import add_account, add_grant, create_repository, set_disabled
+from sealift.registry.catalog.accounts import add_account, add_grant, set_disabled
 from sealift.registry.catalog.database import Catalog, Transaction
+from sealift.registry.catalog.repository_rows import create_repository
 from sealift.registry.data_directory import DataDirectory
 
 PASSWORD = "correct horse"

@@ -16,8 +16,8 @@ from sealift.registry.blob_store.blob_store import BlobStore
 from sealift.registry.blob_store.filesystem import FilesystemBlobStore
 from sealift.registry.blob_store.memory import MemoryBlobStore
 from sealift.registry.blobs import Blobs
-from sealift.registry.catalog.accounts import create_repository
 from sealift.registry.catalog.database import Catalog
+from sealift.registry.catalog.repository_rows import create_repository
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Answer, Call, FileSlice, Principal
 from sealift.registry.listings import Listings

@@ -70,9 +70,9 @@ def _serve(won: dict[str, Won]) -> None:
 
     from sealift.cli.server_settings import BadSetting, check_certificate
     from sealift.registry.access.first_account import password_file
-    from sealift.registry.app import Door
     from sealift.registry.assembly import Parts, open_registry, prepare
     from sealift.registry.data_directory import DataDirectory
+    from sealift.registry.request_head import Door
     from sealift.registry.server.listener import join, listen
     from sealift.registry.server.supervisor import Grace, Supervisor
     from sealift.registry.server.worker import Tls, work

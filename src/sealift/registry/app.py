@@ -19,35 +19,28 @@ Spec: ASGI 3.0; distribution-spec v1.1.1, "Endpoints"; R-OCI-4, R-OCI-28.
 
 import asyncio
 import logging
-import os
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from time import monotonic
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
-from sealift.errors import SealiftError
 from sealift.protocol.endpoints import (
-    BadPath,
     Endpoint,
     Match,
     MethodNotAllowed,
-    NoRoute,
     is_name,
     match,
 )
-from sealift.protocol.error_codes import ErrorCode, ProtocolError, write_errors
+from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.access.guard import Demand, Guard
-from sealift.registry.access.passwords import TooManyChecks
 from sealift.registry.access.token_endpoint import TokenEndpoint
-from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
-from sealift.registry.catalog.database import CatalogFailed
 from sealift.registry.exchange import ANONYMOUS, Answer, Call, FileSlice, Principal
-from sealift.registry.management.routes import Management, as_refusal
+from sealift.registry.file_reader import FileReader
+from sealift.registry.management.routes import Management
 from sealift.registry.pace import Pace, Waiting
 from sealift.registry.refusal import RegistryRefusal
+from sealift.registry.refusal_answer import FileDamaged, refusal_answer, unmatched
+from sealift.registry.request_head import Door, read_headers, read_query, refuse_long
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("sealift.access")
@@ -56,15 +49,6 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Handler = Callable[[Call], Awaitable[Answer]]
-
-READ_BYTES: Final = 256 * 1024
-"""Bytes of a file read at a time. Measured: larger ones are no faster, and each stream holds one."""
-
-MAX_HEADER_BYTES: Final = 32 * 1024
-"""Bytes of all header lines. The server itself refuses a request of a hundred of them."""
-
-MAX_QUERY_BYTES: Final = 16 * 1024
-MAX_QUERY_FIELDS: Final = 200
 
 WATCHED_BYTES: Final = 8 * 1024 * 1024
 """From this size on, a response stops when its client goes away: the server does not say so by itself."""
@@ -77,8 +61,6 @@ DRAIN_SECONDS: Final = 5.0
 
 _API_VERSION: Final = (b"docker-distribution-api-version", b"registry/2.0")
 """What old clients look for to tell a registry of this protocol."""
-
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 PULL: Final = frozenset({"pull"})
 PUSH: Final = frozenset({"push"})
@@ -96,19 +78,6 @@ class Route:
     handler: Handler
     actions: frozenset[str] = frozenset()
     registry: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """What the door is told about where it stands."""
-
-    external_url: str | None = None
-    """Scheme and authority that clients use. It decides realms and makes locations absolute."""
-
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """From whom ``X-Forwarded-Host`` and ``X-Forwarded-Proto`` count."""
-
-    log_requests: bool = False
 
 
 @dataclass(slots=True)
@@ -159,7 +128,7 @@ class App:
         if scope["type"] != "http":
             return
         began = monotonic()
-        exchange = _Exchange(scope["method"], _read_headers(scope))
+        exchange = _Exchange(scope["method"], read_headers(scope))
         exchange.body_read = not (
             "content-length" in exchange.headers or "transfer-encoding" in exchange.headers
         )
@@ -184,13 +153,13 @@ class App:
         except ClientGone:
             raise
         except Exception as failure:  # noqa: BLE001 - whatever it is, the client gets an envelope and no traceback
-            answer = _refusal_answer(failure)
+            answer = refusal_answer(failure)
         try:
             await self._write(answer, exchange, receive, send)
-        except _Damaged as damaged:
+        except FileDamaged as damaged:
             if exchange.started:
                 raise
-            await self._write(_refusal_answer(damaged), exchange, receive, send)
+            await self._write(refusal_answer(damaged), exchange, receive, send)
 
     # ------------------------------------------------------------------ in
 
@@ -198,10 +167,9 @@ class App:
         """Find the route, pass the gate, call the handler."""
         raw_path = scope["raw_path"].decode("latin-1")
         headers = exchange.headers
-        if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
-            raise RegistryRefusal(ErrorCode.SIZE_INVALID, "the headers are too long", status=431)
-        query = _read_query(scope["query_string"])
-        base_url = self._base_url(scope, headers)
+        refuse_long(headers)
+        query = read_query(scope["query_string"])
+        base_url = self._door.base_url(scope, headers)
         realm = base_url + "/token"
         body = self._body(receive, exchange)
         if raw_path.startswith("/v2"):
@@ -224,7 +192,7 @@ class App:
     ) -> Answer:
         found = match(exchange.method, raw_path)
         if not isinstance(found, Match):
-            raise _unmatched(found)
+            raise unmatched(found)
         route = self.routes.get(found.endpoint)
         if route is None:
             raise RegistryRefusal(ErrorCode.UNSUPPORTED, "this registry does not do that", status=404)
@@ -263,7 +231,7 @@ class App:
         if exchange.method == "POST":
             kind = exchange.headers.get("content-type", "")
             return await self._tokens.post(authorization, kind, body, realm=realm)
-        raise _unmatched(MethodNotAllowed(("GET", "HEAD", "POST")))
+        raise unmatched(MethodNotAllowed(("GET", "HEAD", "POST")))
 
     async def _manage(
         self,
@@ -294,33 +262,13 @@ class App:
     def _health(self, path: str, method: str) -> Answer:
         """``/healthz``: this process answers. ``/readyz``: it can also do its work."""
         if method not in {"GET", "HEAD"}:
-            raise _unmatched(MethodNotAllowed(("GET", "HEAD")))
+            raise unmatched(MethodNotAllowed(("GET", "HEAD")))
         well = path == "/healthz" or (not self.pace.stopping and self._is_ready())
         return Answer(
             status=200 if well else 503,
             headers={"content-type": "application/json", "cache-control": "no-store"},
             body=_HEALTHY if well else _UNREADY,
         )
-
-    def _base_url(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        """Scheme and authority under which the client reached us."""
-        if self._door.external_url is not None:
-            return self._door.external_url
-        scheme, host = scope["scheme"], headers.get("host", "")
-        if self._door.trusted_proxies and self._is_proxy(scope):
-            forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip()
-            scheme = forwarded if forwarded in {"http", "https"} else scheme
-            host = headers.get("x-forwarded-host", "").partition(",")[0].strip() or host
-        if not _HOST.fullmatch(host):
-            raise RegistryRefusal(ErrorCode.UNSUPPORTED, "the Host header names no host", status=400)
-        return f"{scheme}://{host}"
-
-    def _is_proxy(self, scope: Scope) -> bool:
-        try:
-            client = ip_address((scope.get("client") or ("",))[0])
-        except ValueError:
-            return False
-        return any(client in network for network in self._door.trusted_proxies)
 
     async def _body(self, receive: Receive, exchange: _Exchange) -> AsyncIterator[bytes]:
         """The request's body, piece by piece as it comes.
@@ -390,36 +338,36 @@ class App:
     ) -> None:
         """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent."""
         try:
-            descriptor = os.open(part.path, os.O_RDONLY | os.O_CLOEXEC)
+            reader = FileReader(part.path)
         except OSError as missing:
-            raise _Damaged(f"{part.path.name} cannot be opened: {missing.strerror}") from missing
+            raise FileDamaged(f"{part.path.name} cannot be opened: {missing.strerror}") from missing
         gone: asyncio.Task[None] | None = None
-        if exchange.body_read and part.stop - part.start > WATCHED_BYTES:
-            gone = asyncio.get_running_loop().create_task(_until_gone(receive))
-        waiting, now = self._enter(exchange), self.pace.now
-        try:
-            if os.fstat(descriptor).st_size < part.stop:
-                raise _Damaged(f"{part.path.name} is shorter than it should be")
-            answer.headers["content-length"] = str(part.stop - part.start)
-            await self._start(answer, exchange, send)
-            place = part.start
-            while place < part.stop:
-                piece = os.pread(descriptor, min(READ_BYTES, part.stop - place), place)
-                if not piece:
-                    raise _Damaged(f"{part.path.name} became shorter while it was read")
-                place += len(piece)
-                waiting.since = now()
-                await send({"type": "http.response.body", "body": piece, "more_body": place < part.stop})
-                waiting.since = None
-                exchange.sent += len(piece)
-                if gone is not None and gone.done():
-                    raise ClientGone
-            if part.start == part.stop:
-                await send({"type": "http.response.body", "body": b""})
-        finally:
-            os.close(descriptor)
-            if gone is not None:
-                gone.cancel()
+        with reader:
+            if reader.size < part.stop:
+                raise FileDamaged(f"{part.path.name} is shorter than it should be")
+            if exchange.body_read and part.stop - part.start > WATCHED_BYTES:
+                gone = asyncio.get_running_loop().create_task(_until_gone(receive))
+            waiting, now = self._enter(exchange), self.pace.now
+            try:
+                answer.headers["content-length"] = str(part.stop - part.start)
+                await self._start(answer, exchange, send)
+                place = part.start
+                while place < part.stop:
+                    piece = await reader.read(place, part.stop - place)
+                    if not piece:
+                        raise FileDamaged(f"{part.path.name} became shorter while it was read")
+                    place += len(piece)
+                    waiting.since = now()
+                    await send({"type": "http.response.body", "body": piece, "more_body": place < part.stop})
+                    waiting.since = None
+                    exchange.sent += len(piece)
+                    if gone is not None and gone.done():
+                        raise ClientGone
+                if part.start == part.stop:
+                    await send({"type": "http.response.body", "body": b""})
+            finally:
+                if gone is not None:
+                    gone.cancel()
 
     async def _write_stream(
         self, body: AsyncIterator[bytes], answer: Answer, exchange: _Exchange, send: Send
@@ -480,82 +428,8 @@ class App:
         await send({"type": "http.response.body", "body": b""})
 
 
-class _Damaged(Exception):
-    """A stored file is not what the catalog says. The message is for the log, and has no secret."""
-
-
 _HEALTHY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"ok"}'
 _UNREADY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"unavailable"}'
-
-
-def _read_headers(scope: Scope) -> dict[str, str]:
-    """Names in lower case; a repeated header joined with commas. Spec: RFC 9110, section 5.2."""
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
-
-
-def _read_query(raw: bytes) -> dict[str, tuple[str, ...]]:
-    if not raw:
-        return {}
-    if len(raw) > MAX_QUERY_BYTES:
-        raise RegistryRefusal(ErrorCode.SIZE_INVALID, "the query is too long", status=414)
-    query: dict[str, tuple[str, ...]] = {}
-    try:
-        pairs = parse_qsl(
-            raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS, errors="strict"
-        )
-    except ValueError:
-        raise RegistryRefusal(ErrorCode.UNSUPPORTED, "the query cannot be read", status=400) from None
-    for name, value in pairs:
-        query[name] = (*query.get(name, ()), value)
-    return query
-
-
-def _unmatched(found: NoRoute | MethodNotAllowed | BadPath) -> RegistryRefusal:
-    if isinstance(found, BadPath):
-        return RegistryRefusal(found.code, found.message, status=found.status)
-    if isinstance(found, MethodNotAllowed):
-        return RegistryRefusal(
-            ErrorCode.UNSUPPORTED,
-            "that path does not take that method",
-            headers={"allow": ", ".join(found.allowed)},
-        )
-    return RegistryRefusal(ErrorCode.UNSUPPORTED, "there is nothing here", status=404)
-
-
-def _refusal_answer(failure: Exception) -> Answer:
-    """What a client is told about something that was raised."""
-    headers: dict[str, str] = {}
-    code: str
-    detail: Any = None
-    if isinstance(failure, RegistryRefusal):
-        status, code, message = failure.status, failure.code, str(failure)
-        headers, detail = failure.headers, failure.detail
-    elif isinstance(failure, TooManyChecks):
-        status, code, message = 429, ErrorCode.TOOMANYREQUESTS, str(failure)
-        headers = {"retry-after": str(failure.retry_after_seconds)}
-    elif isinstance(failure, StorageRefused | CatalogFailed):
-        log.error("%s (%s)", failure, failure.why)
-        full = failure.is_full
-        status, code, message = 507 if full else 503, ErrorCode.UNAVAILABLE, str(failure)
-        headers = {"retry-after": "60" if full else "5"}
-    elif isinstance(failure, _Damaged | BlobDamaged):
-        log.critical("stored content is damaged: %s", failure)
-        status, code, message = 500, ErrorCode.UNKNOWN, "stored content is damaged; pushing it again mends it"
-    elif isinstance(failure, SealiftError) and (refusal := as_refusal(failure)) is not None:
-        status, code, message = refusal.status, refusal.code, str(refusal)
-        detail = {key: text for key, text in (("why", refusal.why), ("hint", refusal.hint)) if text} or None
-    elif isinstance(failure, SealiftError):
-        log.error("%s (%s)", failure, failure.why)
-        status, code, message = 500, ErrorCode.UNKNOWN, str(failure)
-    else:
-        log.error("a handler failed", exc_info=failure)
-        status, code, message = 500, ErrorCode.UNKNOWN, "the registry failed; its log says why"
-    headers = {**headers, "content-type": "application/json"}
-    return Answer(status=status, headers=headers, body=write_errors([ProtocolError(code, message, detail)]))
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -18,7 +18,7 @@ from sealift.registry.access.guard import CATALOG, Guard
 from sealift.registry.access.passwords import PasswordCheck
 from sealift.registry.access.token_endpoint import TokenEndpoint
 from sealift.registry.access.token_issuer import TokenIssuer, ensure_signing_key
-from sealift.registry.app import DELETE, PULL, PUSH, App, Door, Route
+from sealift.registry.app import DELETE, PULL, PUSH, App, Route
 from sealift.registry.blob_store.filesystem import FilesystemBlobStore
 from sealift.registry.blobs import Blobs
 from sealift.registry.catalog.accounts import all_accounts
@@ -34,6 +34,7 @@ from sealift.registry.management.routes import Management
 from sealift.registry.manifests import Manifests
 from sealift.registry.pace import Pace, Patience
 from sealift.registry.referrers import Referrers
+from sealift.registry.request_head import Door
 from sealift.registry.settings import Limits, Tokens
 from sealift.registry.uploads import Uploads
 

@@ -21,14 +21,9 @@ from tests.registry.open_registry import PASSWORD, Client, Reply, basic, open_cl
 from sealift.protocol.endpoints import Endpoint
 from sealift.protocol.scope import Scope
 from sealift.registry.access.token_issuer import TokenIssuer
-from sealift.registry.catalog.accounts import (
-    account_by_name,
-    remove_grant,
-    set_disabled,
-    set_password,
-    set_visibility,
-)
+from sealift.registry.catalog.accounts import account_by_name, remove_grant, set_disabled, set_password
 from sealift.registry.catalog.database import Catalog
+from sealift.registry.catalog.repository_rows import set_visibility
 from sealift.registry.exchange import Answer, Call, Principal
 
 DIGEST: Final = "sha256:" + "0" * 64

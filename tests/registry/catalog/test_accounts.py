@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sealift.registry.catalog import accounts
+from sealift.registry.catalog import accounts, repository_rows
 from sealift.registry.catalog.accounts import (
     Account,
     LastAdmin,
@@ -39,7 +39,7 @@ def _add(catalog: Catalog, name: str, *, is_admin: bool = False) -> Account:
 
 
 def _create(catalog: Catalog, name: str) -> None:
-    _write(catalog, accounts.create_repository, name=name, visibility="private", by="x", now=6)
+    _write(catalog, repository_rows.create_repository, name=name, visibility="private", by="x", now=6)
 
 
 def test_an_account_is_what_was_added(catalog: Catalog) -> None:
@@ -138,7 +138,9 @@ def test_ownership_hangs_on_the_id(catalog: Catalog) -> None:
     first = _add(catalog, "ashok")
     _create(catalog, "ashok/web")
     _create(catalog, "apps/web")
-    owners = {row.name: (row.owner, row.owner_id) for row in accounts.repositories_after(catalog, "", 10)}
+    owners = {
+        row.name: (row.owner, row.owner_id) for row in repository_rows.repositories_after(catalog, "", 10)
+    }
     assert owners == {"apps/web": (None, None), "ashok/web": ("ashok", first.id)}
     with pytest.raises(StillOwns, match="ashok/web"):
         _write(catalog, accounts.remove_account, name="ashok", transfer_to=None)
@@ -148,18 +150,18 @@ def test_ownership_hangs_on_the_id(catalog: Catalog) -> None:
     _write(catalog, accounts.remove_account, name="ashok", transfer_to="heir")
     again = _add(catalog, "ashok")
     assert again.id != first.id
-    row = accounts.repository_row(catalog, "ashok/web")
+    row = repository_rows.repository_row(catalog, "ashok/web")
     assert row is not None
     assert (row.owner, row.owner_id) == ("heir", heir.id)
-    assert accounts.other_owner_under(catalog, "ashok", again.id) == "ashok/web"
-    assert accounts.other_owner_under(catalog, "ashok", heir.id) is None
+    assert repository_rows.other_owner_under(catalog, "ashok", again.id) == "ashok/web"
+    assert repository_rows.other_owner_under(catalog, "ashok", heir.id) is None
 
 
 @pytest.mark.parametrize("name", ["ashok-2/web", "ashok0/web", "ash/web", "ashok.x/web"])
 def test_another_name_that_begins_alike_is_another(catalog: Catalog, name: str) -> None:
     account = _add(catalog, "ashok")
     _create(catalog, name)
-    assert accounts.other_owner_under(catalog, "ashok", account.id) is None
+    assert repository_rows.other_owner_under(catalog, "ashok", account.id) is None
 
 
 def test_a_standing_is_all_of_one_moment(catalog: Catalog) -> None:
@@ -180,7 +182,7 @@ def test_a_standing_is_all_of_one_moment(catalog: Catalog) -> None:
         _write(
             catalog, accounts.add_grant, to="ashok", pattern=pattern, actions=["push", "pull"], by="x", now=1
         )
-    _write(catalog, accounts.set_visibility, name="apps/web", visibility="public")
+    _write(catalog, repository_rows.set_visibility, name="apps/web", visibility="public")
     found = accounts.standing(catalog, ashok.id, "apps/web")
     assert found is not None
     assert (found.public, sorted(found.grants)) == (
@@ -225,6 +227,6 @@ def test_a_failed_change_leaves_nothing(catalog: Catalog) -> None:
     _create(catalog, "ashok/web")
     with pytest.raises(NoSuchAccount):
         _write(catalog, accounts.remove_account, name="ashok", transfer_to="nobody")
-    row = accounts.repository_row(catalog, "ashok/web")
+    row = repository_rows.repository_row(catalog, "ashok/web")
     assert row is not None
     assert row.owner == "ashok"

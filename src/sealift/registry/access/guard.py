@@ -44,9 +44,10 @@ from sealift.registry.access.permissions import (
     rights,
 )
 from sealift.registry.access.token_issuer import TokenClaims, TokenIssuer, TokenRefused
-from sealift.registry.catalog.accounts import Standing, account_by_name, is_public, standing
+from sealift.registry.catalog.accounts import Standing, account_by_name, standing
 from sealift.registry.catalog.database import Reader
 from sealift.registry.catalog.repositories import VisibleRepositories
+from sealift.registry.catalog.repository_rows import is_public
 from sealift.registry.exchange import ANONYMOUS, Principal
 from sealift.registry.refusal import RegistryRefusal
 

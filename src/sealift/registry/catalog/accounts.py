@@ -1,4 +1,4 @@
-"""Accounts, grants and the visibility of repositories, as rows.
+"""Accounts and grants, as rows.
 
 Functions of a `Reader` ask, functions of a `Transaction` change. Whatever
 changes what an account may do, or how it proves itself, raises its `generation`
@@ -7,15 +7,13 @@ and so ends every token and every remembered password of it, in every process.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, update
 
 from sealift.errors import SealiftError
 from sealift.registry.catalog.database import Query, Reader, Row, Transaction
-from sealift.registry.catalog.schema import account, grant, principal, repository, tag
-
-Visibility = Literal["private", "public"]
+from sealift.registry.catalog.schema import account, grant, principal, repository
 
 RESERVED_NAMES: Final = frozenset({"serviceaccount", "anonymous"})
 """Names that no account can have: the user name of Kubernetes tokens, and that of nobody."""
@@ -83,21 +81,6 @@ class GrantRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepositoryRow:
-    """One repository, without what is in it."""
-
-    id: int
-    name: str
-    visibility: Visibility
-    owner: str | None
-    """The account that owns it, or None where its first path element was nobody's name."""
-
-    owner_id: int | None
-    created_at: int
-    created_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """All that a decision about one principal and one repository needs, read in one snapshot."""
 
@@ -157,7 +140,6 @@ _STANDING = Query(
     )
     .where(principal.c.id == bindparam("id"))
 )
-_IS_PUBLIC = Query(select(repository.c.visibility).where(repository.c.name == bindparam("repository")))
 _GRANTS = (
     select(
         grant.c.id, principal.c.name, grant.c.pattern, grant.c.actions, grant.c.created_at, grant.c.created_by
@@ -168,34 +150,7 @@ _GRANTS = (
 _ALL_GRANTS = Query(_GRANTS)
 _GRANTS_OF = Query(_GRANTS.where(principal.c.name == bindparam("name")))
 _GRANT_BY_ID = Query(_GRANTS.where(grant.c.id == bindparam("id")))
-_REPOSITORIES = select(
-    repository.c.id,
-    repository.c.name,
-    repository.c.visibility,
-    principal.c.name,
-    repository.c.owner_id,
-    repository.c.created_at,
-    repository.c.created_by,
-).join_from(repository, principal, principal.c.id == repository.c.owner_id, isouter=True)
-_REPOSITORY = Query(_REPOSITORIES.where(repository.c.name == bindparam("name")))
-_REPOSITORIES_AFTER = Query(
-    _REPOSITORIES.where(repository.c.name > bindparam("last"))
-    .order_by(repository.c.name)
-    .limit(bindparam("most"))
-)
 _OWNED = Query(select(repository.c.name).where(repository.c.owner_id == bindparam("id")).limit(1))
-_NOT_OWNED_UNDER = Query(
-    select(repository.c.name)
-    .where(
-        repository.c.name >= bindparam("first"),
-        repository.c.name < bindparam("end"),
-        func.coalesce(repository.c.owner_id, 0) != bindparam("owner"),
-    )
-    .limit(1)
-)
-_NAME_OWNER = select(principal.c.id).where(
-    principal.c.kind == "account", principal.c.name == bindparam("first_element")
-)
 
 
 def account_by_name(reader: Reader, name: str) -> Account | None:
@@ -237,12 +192,6 @@ def standing(reader: Reader, principal_id: int, repository_name: str) -> Standin
     )
 
 
-def is_public(reader: Reader, repository_name: str) -> bool:
-    """Whether there is a repository of that name which everyone may pull."""
-    row = reader.first(_IS_PUBLIC, repository=repository_name)
-    return row is not None and row[0] == "public"
-
-
 def grants(reader: Reader, *, to: str | None = None) -> list[GrantRow]:
     """Every grant, or those of one principal, oldest first."""
     rows = reader.all(_ALL_GRANTS) if to is None else reader.all(_GRANTS_OF, name=to)
@@ -253,27 +202,6 @@ def grant_by_id(reader: Reader, grant_id: int) -> GrantRow | None:
     """One grant."""
     row = reader.first(_GRANT_BY_ID, id=grant_id)
     return None if row is None else _grant(row)
-
-
-def repository_row(reader: Reader, name: str) -> RepositoryRow | None:
-    """The repository of that name."""
-    row = reader.first(_REPOSITORY, name=name)
-    return None if row is None else _repository(row)
-
-
-def repositories_after(reader: Reader, last: str, most: int) -> list[RepositoryRow]:
-    """Up to `most` repositories whose names come after `last`, in byte order."""
-    return [_repository(row) for row in reader.all(_REPOSITORIES_AFTER, last=last, most=most)]
-
-
-def other_owner_under(reader: Reader, name: str, owner_id: int) -> str | None:
-    """A repository under the account name `name` that the account `owner_id` does not own, if there is one.
-
-    There are such where somebody else had the name before, or where the
-    repository was there before the account.
-    """
-    row = reader.first(_NOT_OWNED_UNDER, first=name + "/", end=name + "0", owner=owner_id)  # 0 is / plus one
-    return None if row is None else str(row[0])
 
 
 # ------------------------------------------------------------------ changes
@@ -306,21 +234,6 @@ _SAME_GRANT = Query(
     )
 )
 _REMOVE_GRANT = Query(delete(grant).where(grant.c.id == bindparam("of")))
-_CREATE_REPOSITORY = Query(
-    insert(repository).values(
-        name=bindparam("name"),
-        visibility=bindparam("visibility"),
-        owner_id=_NAME_OWNER.scalar_subquery(),
-        created_at=bindparam("now"),
-        created_by=bindparam("by"),
-    )
-)
-_SET_VISIBILITY = Query(
-    update(repository).where(repository.c.name == bindparam("of")).values(visibility=bindparam("to"))
-)
-
-_REMOVE_TAGS = Query(delete(tag).where(tag.c.repository_id == bindparam("of")))
-_REMOVE_REPOSITORY = Query(delete(repository).where(repository.c.id == bindparam("of")))
 
 
 def add_account(
@@ -432,41 +345,6 @@ def remove_grant(transaction: Transaction, grant_id: int) -> GrantRow:
     return found
 
 
-def create_repository(
-    transaction: Transaction, *, name: str, visibility: Visibility, by: str, now: int
-) -> RepositoryRow:
-    """Make a repository, owned by the account that its first path element names.
-
-    Raises:
-        NameTaken: It is there already.
-    """
-    if repository_row(transaction, name) is not None:
-        raise NameTaken(f"the repository {name} is there already", hint=f"sealift repo show {name}")
-    transaction.run(
-        _CREATE_REPOSITORY,
-        name=name,
-        visibility=visibility,
-        first_element=name.partition("/")[0],
-        now=now,
-        by=by,
-    )
-    made = repository_row(transaction, name)
-    assert made is not None  # noqa: S101 - inserted above, in this transaction
-    return made
-
-
-def set_visibility(transaction: Transaction, *, name: str, visibility: Visibility) -> RepositoryRow | None:
-    """Make a repository public or private; None where there is none of that name."""
-    transaction.run(_SET_VISIBILITY, of=name, to=visibility)
-    return repository_row(transaction, name)
-
-
-def delete_repository(transaction: Transaction, repository_id: int) -> None:
-    """Delete a repository with all that is in it. Blobs that nobody has any more are collected later."""
-    transaction.run(_REMOVE_TAGS, of=repository_id)  # they hold on to the manifests they name
-    transaction.run(_REMOVE_REPOSITORY, of=repository_id)
-
-
 def _named(reader: Reader, name: str) -> Account:
     found = account_by_name(reader, name)
     if found is None:
@@ -498,16 +376,4 @@ def _account(row: Row) -> Account:
 def _grant(row: Row) -> GrantRow:
     return GrantRow(
         id=row[0], principal=row[1], pattern=row[2], actions=row[3], created_at=row[4], created_by=row[5]
-    )
-
-
-def _repository(row: Row) -> RepositoryRow:
-    return RepositoryRow(
-        id=row[0],
-        name=row[1],
-        visibility=row[2],
-        owner=row[3],
-        owner_id=row[4],
-        created_at=row[5],
-        created_by=row[6],
     )

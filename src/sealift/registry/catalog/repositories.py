@@ -7,8 +7,8 @@ from itertools import islice
 
 from sqlalchemy import bindparam, literal_column, select
 
-from sealift.registry.catalog.accounts import create_repository
 from sealift.registry.catalog.database import Query, Reader, Transaction
+from sealift.registry.catalog.repository_rows import create_repository
 from sealift.registry.catalog.schema import repository
 
 _ID = Query(select(repository.c.id).where(repository.c.name == bindparam("name")))

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from sealift.registry.catalog.accounts import Account, GrantRow, RepositoryRow
+from sealift.registry.catalog.accounts import Account, GrantRow
+from sealift.registry.catalog.repository_rows import RepositoryRow
 from sealift.registry.exchange import Answer
 from sealift.registry.management.refusal import ManagementRefusal
 

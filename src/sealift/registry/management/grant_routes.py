@@ -4,15 +4,9 @@ from typing import Final
 
 from sealift.registry.access.audit_trail import AuditTrail
 from sealift.registry.access.permissions import Pattern
-from sealift.registry.catalog.accounts import (
-    GrantRow,
-    add_grant,
-    grant_by_id,
-    grants,
-    other_owner_under,
-    remove_grant,
-)
+from sealift.registry.catalog.accounts import GrantRow, add_grant, grant_by_id, grants, remove_grant
 from sealift.registry.catalog.database import Catalog
+from sealift.registry.catalog.repository_rows import other_owner_under
 from sealift.registry.exchange import Answer, Call, Principal
 from sealift.registry.management.documents import (
     GrantList,

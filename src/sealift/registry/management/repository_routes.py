@@ -6,7 +6,8 @@ from sealift.protocol.endpoints import is_name
 from sealift.registry.access.audit_trail import AuditTrail
 from sealift.registry.access.guard import Guard
 from sealift.registry.access.permissions import RepositoryFacts, is_owner
-from sealift.registry.catalog.accounts import (
+from sealift.registry.catalog.database import Catalog
+from sealift.registry.catalog.repository_rows import (
     RepositoryRow,
     create_repository,
     delete_repository,
@@ -14,7 +15,6 @@ from sealift.registry.catalog.accounts import (
     repository_row,
     set_visibility,
 )
-from sealift.registry.catalog.database import Catalog
 from sealift.registry.exchange import Answer, Call, Principal
 from sealift.registry.management.documents import (
     NewRepository,

@@ -1,0 +1,76 @@
+"""What a client is told about something that was raised: a status, headers, and the protocol's envelope.
+
+Spec: distribution-spec v1.1.1, "Error Codes"; R-OCI-28, R-OCI-29.
+"""
+
+import logging
+from typing import Any, Final
+
+from sealift.errors import SealiftError
+from sealift.protocol.endpoints import BadPath, MethodNotAllowed, NoRoute
+from sealift.protocol.error_codes import ErrorCode, ProtocolError, write_errors
+from sealift.registry.access.passwords import TooManyChecks
+from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
+from sealift.registry.catalog.database import CatalogFailed
+from sealift.registry.exchange import Answer
+from sealift.registry.management.routes import as_refusal
+from sealift.registry.refusal import RegistryRefusal
+
+log = logging.getLogger(__name__)
+
+FULL_RETRY_SECONDS: Final = 60
+"""When to come back to a disk that is full: somebody has to make room first."""
+
+BUSY_RETRY_SECONDS: Final = 5
+
+
+class FileDamaged(Exception):
+    """A stored file is not what the catalog says. The message is for the log, and has no secret."""
+
+
+def unmatched(found: NoRoute | MethodNotAllowed | BadPath) -> RegistryRefusal:
+    """The refusal for a path that is no endpoint's."""
+    if isinstance(found, BadPath):
+        return RegistryRefusal(found.code, found.message, status=found.status)
+    if isinstance(found, MethodNotAllowed):
+        return RegistryRefusal(
+            ErrorCode.UNSUPPORTED,
+            "that path does not take that method",
+            headers={"allow": ", ".join(found.allowed)},
+        )
+    return RegistryRefusal(ErrorCode.UNSUPPORTED, "there is nothing here", status=404)
+
+
+def refusal_answer(failure: Exception) -> Answer:
+    """The answer for anything that a handler may raise. What nobody foresaw goes to the log, whole."""
+    headers: dict[str, str] = {}
+    detail: Any = {}
+    code: str
+    if isinstance(failure, RegistryRefusal):
+        status, code, message = failure.status, failure.code, str(failure)
+        headers, detail = failure.headers, failure.detail
+    elif isinstance(failure, TooManyChecks):
+        status, code, message = 429, ErrorCode.TOOMANYREQUESTS, str(failure)
+        headers = {"retry-after": str(failure.retry_after_seconds)}
+    elif isinstance(failure, StorageRefused | CatalogFailed):
+        log.error("%s (%s)", failure, failure.why)
+        full = isinstance(failure, StorageRefused) and failure.is_full
+        status, code, message = 507 if full else 503, ErrorCode.UNAVAILABLE, str(failure)
+        headers = {"retry-after": str(FULL_RETRY_SECONDS if full else BUSY_RETRY_SECONDS)}
+    elif isinstance(failure, FileDamaged | BlobDamaged):
+        log.critical("stored content is damaged: %s", failure)
+        status, code, message = 500, ErrorCode.UNKNOWN, "stored content is damaged; pushing it again mends it"
+    elif isinstance(failure, SealiftError) and (refusal := as_refusal(failure)) is not None:
+        status, code, message = refusal.status, refusal.code, str(refusal)
+        detail = {key: text for key, text in (("why", refusal.why), ("hint", refusal.hint)) if text}
+    elif isinstance(failure, SealiftError):
+        log.error("%s (%s)", failure, failure.why)
+        status, code, message = 500, ErrorCode.UNKNOWN, str(failure)
+    else:
+        log.error("a handler failed", exc_info=failure)
+        status, code, message = 500, ErrorCode.UNKNOWN, "the registry failed; its log says why"
+    return Answer(
+        status=status,
+        headers={**headers, "content-type": "application/json"},
+        body=write_errors([ProtocolError(code, message, detail)]),
+    )
