@@ -16,7 +16,7 @@ from tests.contracts.runtime_service import RuntimeServiceContract, until
 from tests.peers.ground import Ground
 from tests.peers.machine_state import traces
 from tests.peers.own_containerd import APP, PAUSE, open_registry, own, with_images
-from tests.peers.programs import require_root
+from tests.peers.programs import require_program, require_root
 from tests.peers.registries import PASSWORD, USERNAME, Registry
 
 from sealift.cli.demo.containerd import ContainerdFailed, OwnContainerd, Programs
@@ -86,6 +86,44 @@ async def test_a_running_pod_is_gone_when_it_stops(with_images: Registry, tmp_pa
     assert not run.path.exists()
 
 
+UNIFIED = """
+import asyncio, sys
+from pathlib import Path
+from sealift.cli.demo.containerd import OwnContainerd
+from sealift.cli.demo.leavings import RunDirectory
+from tests.peers.test_cri_containerd import run_a_pod
+from tests.peers.machine_state import traces
+
+async def main(run):
+    async with OwnContainerd(run, sandbox_image=sys.argv[2]) as own:
+        await run_a_pod(own, sys.argv[3], Path(sys.argv[4]))
+        print(sorted(command.split()[0] for command in traces(run.id).processes if command[0] == "/"))
+
+with RunDirectory.create(Path(sys.argv[1])) as run:
+    asyncio.run(main(run))
+print(traces(run.id).cgroups)
+"""
+
+
+async def test_on_a_machine_with_cgroup_v2_alone(
+    with_images: Registry, machine: Ground, tmp_path: Path
+) -> None:
+    require_root("mount control groups")
+    script = 'umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"'
+    process = another_process(
+        UNIFIED,
+        *(str(machine.scratch / "unified"), f"{with_images.address}/{PAUSE}", f"{with_images.address}/{APP}"),
+        str(tmp_path),
+        prefix=(require_program("unshare"), "--mount", "sh", "-ec", script, "sh"),
+    )
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    running, left = printed.decode().splitlines()
+    assert "'/app'" in running
+    assert "'/pause'" in running
+    assert left == "frozenset()"
+
+
 KILLED = """
 import asyncio, sys
 from pathlib import Path
@@ -105,9 +143,9 @@ asyncio.run(main())
 """
 
 
-def another_process(program: str, *arguments: str) -> subprocess.Popen[bytes]:
+def another_process(program: str, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
+        [*prefix, sys.executable, "-c", program, *arguments],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )

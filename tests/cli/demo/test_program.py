@@ -161,7 +161,7 @@ def test_counts_past_nine(tmp_path: Path) -> None:
 @pytest.mark.peers
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_arm64_runs_in_an_emulator(tmp_path: Path, end: signal.Signals) -> None:
-    emulator = require_program("qemu-aarch64", package="qemu-user")
+    emulator = require_program("qemu-aarch64")
     ticking, waiting = write_programs(tmp_path, "arm64")
     check_waiting([emulator, waiting], end=end)
     check_ticking([emulator, ticking], end=end)

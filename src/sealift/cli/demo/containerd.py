@@ -38,6 +38,10 @@ SECONDS_TO_STOP: Final = 10.0
 LONGEST_SOCKET: Final = 107
 """Bytes of a unix socket's path. Spec: unix(7)."""
 
+_NOT_IN_A_CONTAINER: Final = (
+    "it needs root and the right to make namespaces: not inside an unprivileged container"
+)
+
 _SYSTEM_DIRECTORIES: Final = ("/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 _DISABLED_PLUGINS: Final = (
@@ -205,7 +209,14 @@ class OwnContainerd:
             )
         for name in ("", "tmp", "world"):
             (self.directory / name).mkdir()
-        places = self._run.make_cgroups()
+        try:
+            places = self._run.make_cgroups()
+        except OSError as error:
+            raise ContainerdFailed(
+                "containerd cannot be started",
+                why=f"a control group cannot be made: {error}",
+                hint=_NOT_IN_A_CONTAINER,
+            ) from None
         configuration = self.directory / "config.toml"
         written = settings(
             self.directory,
@@ -249,7 +260,7 @@ class OwnContainerd:
         return ContainerdFailed(
             "containerd did not start",
             why=" / ".join(lines[-3:]) or "it printed nothing",
-            hint="it needs root and the right to make namespaces: not inside an unprivileged container",
+            hint=_NOT_IN_A_CONTAINER,
         )
 
 

@@ -89,23 +89,30 @@ def own_cgroups(directory: str, cgroups: list[dict[str, str]]) -> None:
         mount(aside, one["mounted"], "", MS_MOVE)
 
 
+def show(entry: "os.DirEntry[str]", target: str) -> None:
+    """Bind an entry of a directory to another path, or copy it where it is a link."""
+    if entry.is_symlink():
+        os.symlink(os.readlink(entry.path), target)  # noqa: PTH115, PTH211  pathlib costs 10 ms
+        return
+    if entry.is_dir():
+        os.mkdir(target)  # noqa: PTH102  see above
+    else:
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
+    mount(entry.path, target, "", MS_BIND | MS_REC)
+
+
 def own_run(directory: str) -> None:
     """Put a ``/run`` of our own over the machine's: its entries, each bound, on an empty file system."""
     aside = f"{directory}/run"
     os.mkdir(aside)  # noqa: PTH102  pathlib costs 10 ms
     mount("tmpfs", aside, "tmpfs", MS_NOSUID_NODEV_NOEXEC)
     for entry in os.scandir("/run"):
-        target = f"{aside}/{entry.name}"
         if entry.name == "containerd":
             continue
-        if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), target)  # noqa: PTH115, PTH211  see above
-            continue
-        if entry.is_dir():
-            os.mkdir(target)  # noqa: PTH102  see above
-        else:
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
-        mount(entry.path, target, "", MS_BIND | MS_REC)
+        try:
+            show(entry, f"{aside}/{entry.name}")
+        except FileNotFoundError:
+            continue  # gone since it was listed
     mount(aside, "/run", "", MS_BIND | MS_REC)
 
 

@@ -27,6 +27,7 @@ USER: Final = "ashok"
 STEPS: Final = 10
 STEPS_WITHOUT_PODS: Final = 8
 
+_CAP_SYS_ADMIN: Final = 21
 NOT_AUTHENTICATED: Final = 4
 FOUND_WRONG: Final = 1
 
@@ -278,6 +279,11 @@ def why_no_pods() -> str | None:
         return "the images are for Linux on amd64 and arm64"
     if os.geteuid() != 0:
         return "only root can start containerd. Run the demo as root: sudo make demo"
+    if not _may_make_namespaces():
+        return (
+            "root may not make namespaces here. Run the demo on the machine itself, or in a container "
+            "that may: docker run --privileged"
+        )
     try:
         from sealift.cli.demo.containerd import Programs, ProgramsMissing
     except ModuleNotFoundError as error:
@@ -289,6 +295,18 @@ def why_no_pods() -> str | None:
     except ProgramsMissing as missing:
         return f"{missing}. Get it with: {missing.hint}"
     return None
+
+
+def _may_make_namespaces() -> bool:
+    """Whether this process has CAP_SYS_ADMIN, as root in a container mostly has not.
+
+    Spec: capabilities(7), proc(5).
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "CapEff":
+            return bool(int(value, 16) >> _CAP_SYS_ADMIN & 1)
+    return False
 
 
 def _write_secret(path: Path, text: str) -> None:
