@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 
 from sealift.credentials.credential import Credential
 from sealift.node.cri_v1 import cri_pb2 as cri
-from sealift.node.errors import RuntimeForbidden, RuntimeRefused, RuntimeUnreachable
+from sealift.node.errors import MalformedEndpoint, RuntimeForbidden, RuntimeRefused, RuntimeUnreachable
 from sealift.node.image_service import NodeImage
 from sealift.node.sandbox import (
     ContainerConfig,
@@ -326,12 +326,12 @@ def socket_path(endpoint: str) -> str:
     """The path in an endpoint: ``unix:///run/x.sock``, ``unix:/run/x.sock`` or the bare path.
 
     Raises:
-        RuntimeUnreachable: It names something else than an absolute path.
+        MalformedEndpoint: It names something else than an absolute path.
     """
     path = endpoint.removeprefix("unix:")
     path = path.removeprefix("//")
     if not path.startswith("/"):
-        raise RuntimeUnreachable(
+        raise MalformedEndpoint(
             f"{endpoint!r} is no runtime endpoint",
             why="an endpoint is a unix socket with its whole path",
             hint=f"write it like {DEFAULT_ENDPOINT}",

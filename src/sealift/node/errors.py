@@ -3,6 +3,7 @@
 The hierarchy:
 
 * RuntimeUnreachable    no answer: no socket, or nobody behind it
+  - MalformedEndpoint   what was given is no endpoint
 * RuntimeForbidden      a socket, and no right to it
 * RuntimeRefused        an answer, and it is an error: a gRPC code and a text
 * NoPodNetwork          a runtime that can run only Pods of the host's network
@@ -17,6 +18,12 @@ class RuntimeUnreachable(SealiftError):
     """No container runtime answered at the endpoint. The message says which."""
 
     exit_status: ClassVar[int] = 6
+
+
+class MalformedEndpoint(RuntimeUnreachable):
+    """The endpoint is no socket that anybody could answer at: wrong usage."""
+
+    exit_status: ClassVar[int] = 2
 
 
 class RuntimeForbidden(SealiftError):
