@@ -8,6 +8,7 @@ written to real files, in the format of the interface. `calls` notes what was
 asked, in order. It passes tests/contracts/runtime_service.py.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,6 +79,7 @@ class MemoryRuntime:
         return sandbox_id
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
+        await asyncio.sleep(0)  # a place to be cancelled at, as a real one has
         if sandbox_id not in self._sandboxes:
             return
         config, _ = self._sandboxes[sandbox_id]

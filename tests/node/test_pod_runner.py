@@ -202,6 +202,16 @@ async def test_init_containers_come_first_and_one_by_one(tmp_path: Path) -> None
     assert [name for call, name in world.runtime.calls if call == "StartContainer"] == ["a", "b", "nginx"]
 
 
+async def test_an_init_container_that_is_done_is_not_started_again(tmp_path: Path) -> None:
+    world = World(tmp_path, [Program(exit_code=0)])
+    running = asyncio.ensure_future(world.runner(initContainers=[{"name": "a", "image": IMAGE}]).run())
+    await world.until(ContainerEnds, 3)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.runtime.starts["a"] == 1
+
+
 async def test_a_failed_init_container_is_the_end_where_nothing_restarts(tmp_path: Path) -> None:
     world = World(tmp_path, [Program(exit_code=1)])
     runner = world.runner(restartPolicy="Never", initContainers=[{"name": "a", "image": IMAGE}])
@@ -270,7 +280,8 @@ async def test_cancelling_twice_does_not_leave_the_sandbox(tmp_path: Path) -> No
     running = asyncio.ensure_future(world.runner().run())
     await world.until(ContainerRuns)
     running.cancel()
-    await asyncio.sleep(0)
+    while ("StopContainer", "nginx") not in world.runtime.calls:
+        await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
