@@ -76,6 +76,7 @@ class MemoryRuntime:
             raise RuntimeRefused(call="RunPodSandbox", code="Unknown", description=self.refuse_sandbox)
         sandbox_id = self._id()
         self._sandboxes[sandbox_id] = (config, True)
+        await asyncio.sleep(0)  # it is made, and who asked may not wait for the answer any more
         return sandbox_id
 
     async def stop_sandbox(self, sandbox_id: str) -> None:

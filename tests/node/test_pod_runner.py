@@ -280,7 +280,7 @@ async def test_cancelling_twice_does_not_leave_the_sandbox(tmp_path: Path) -> No
     running = asyncio.ensure_future(world.runner().run())
     await world.until(ContainerRuns)
     running.cancel()
-    while ("StopContainer", "nginx") not in world.runtime.calls:
+    while ("StopContainer", "nginx") not in world.runtime.calls:  # noqa: ASYNC110  time is simulated
         await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -291,7 +291,8 @@ async def test_cancelling_twice_does_not_leave_the_sandbox(tmp_path: Path) -> No
 async def test_cancelling_while_the_sandbox_is_made_removes_it(tmp_path: Path) -> None:
     world = World(tmp_path, [Program()])
     running = asyncio.ensure_future(world.runner().run())
-    await asyncio.sleep(0)
+    while not await world.runtime.sandboxes({}):
+        await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
