@@ -291,7 +291,7 @@ async def test_cancelling_twice_does_not_leave_the_sandbox(tmp_path: Path) -> No
 async def test_cancelling_while_the_sandbox_is_made_removes_it(tmp_path: Path) -> None:
     world = World(tmp_path, [Program()])
     running = asyncio.ensure_future(world.runner().run())
-    while not await world.runtime.sandboxes({}):
+    while not await world.runtime.sandboxes({}):  # noqa: ASYNC110  time is simulated
         await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
