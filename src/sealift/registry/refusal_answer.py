@@ -54,7 +54,7 @@ def refusal_answer(failure: Exception) -> Answer:
         headers = {"retry-after": str(failure.retry_after_seconds)}
     elif isinstance(failure, StorageRefused | CatalogFailed):
         log.error("%s (%s)", failure, failure.why)
-        full = isinstance(failure, StorageRefused) and failure.is_full
+        full = failure.is_full
         status, code, message = 507 if full else 503, ErrorCode.UNAVAILABLE, str(failure)
         headers = {"retry-after": str(FULL_RETRY_SECONDS if full else BUSY_RETRY_SECONDS)}
     elif isinstance(failure, FileDamaged | BlobDamaged):
