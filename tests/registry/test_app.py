@@ -19,7 +19,7 @@ from sealift.registry.app import WATCHED_BYTES, ClientGone
 from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
 from sealift.registry.catalog.database import CatalogFailed
 from sealift.registry.exchange import Answer, Call, FileSlice
-from sealift.registry.file_reader import PIECE_BYTES
+from sealift.registry.file_reader import MOST_PIECE_BYTES
 from sealift.registry.pace import Patience
 from sealift.registry.refusal import RegistryRefusal
 from sealift.registry.request_head import Door
@@ -214,14 +214,14 @@ async def test_a_refusal_of_head_has_no_body_either(client: Client) -> None:
 @pytest.mark.parametrize(
     ("start", "stop"),
     [
-        pytest.param(0, 3 * PIECE_BYTES + 17, id="the whole"),
-        pytest.param(1, PIECE_BYTES + 2, id="across a boundary"),
+        pytest.param(0, 3 * MOST_PIECE_BYTES + 17, id="the whole"),
+        pytest.param(1, MOST_PIECE_BYTES + 2, id="across a boundary"),
         pytest.param(5, 6, id="one byte"),
         pytest.param(7, 7, id="none"),
     ],
 )
 async def test_a_slice_of_a_file_goes_out(client: Client, tmp_path: Path, start: int, stop: int) -> None:
-    content = hashlib.shake_128(b"x").digest(3 * PIECE_BYTES + 17)
+    content = hashlib.shake_128(b"x").digest(3 * MOST_PIECE_BYTES + 17)
     file = tmp_path / "blob"
     file.write_bytes(content)
 
@@ -483,7 +483,7 @@ async def test_a_body_that_drips_is_given_up_though_it_never_stalls(client: Clie
     assert wire.status == 408
 
 
-@pytest.mark.parametrize("size", [3 * PIECE_BYTES, WATCHED_BYTES + PIECE_BYTES])
+@pytest.mark.parametrize("size", [3 * MOST_PIECE_BYTES, WATCHED_BYTES + MOST_PIECE_BYTES])
 async def test_a_client_that_does_not_read_holds_one_piece_and_is_given_up(
     client: Client, tmp_path: Path, size: int
 ) -> None:
@@ -498,7 +498,7 @@ async def test_a_client_that_does_not_read_holds_one_piece_and_is_given_up(
     clock = client.app.pace.now = Clock()
     wire = Wire([{"type": "http.request"}], blocks_after=2)
     task = await _until_waiting(client, _scope("GET", TAGS), wire)
-    assert len(wire.body) == PIECE_BYTES
+    assert len(wire.body) == MOST_PIECE_BYTES
     clock.seconds = 61
     client.app.pace.give_up_late()
     with pytest.raises(ClientGone):
@@ -507,7 +507,7 @@ async def test_a_client_that_does_not_read_holds_one_piece_and_is_given_up(
 
 
 async def test_a_long_answer_stops_when_its_client_goes_away(client: Client, tmp_path: Path) -> None:
-    size = WATCHED_BYTES + 64 * PIECE_BYTES
+    size = WATCHED_BYTES + 64 * MOST_PIECE_BYTES
     file = tmp_path / "blob"
     with file.open("wb") as sparse:
         sparse.truncate(size)

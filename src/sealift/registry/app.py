@@ -50,7 +50,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Handler = Callable[[Call], Awaitable[Answer]]
 
-WATCHED_BYTES: Final = 8 * 1024 * 1024
+WATCHED_BYTES: Final = 1024 * 1024
 """From this size on, a response stops when its client goes away: the server does not say so by itself."""
 
 DRAIN_BYTES: Final = 64 * 1024 * 1024
@@ -361,8 +361,12 @@ class App:
                     await send({"type": "http.response.body", "body": piece, "more_body": place < part.stop})
                     waiting.since = None
                     exchange.sent += len(piece)
-                    if gone is not None and gone.done():
-                        raise ClientGone
+                    if gone is not None:
+                        # Without this nobody else's turn would come: a send to a client that
+                        # has gone, or that takes all at once, does not wait.
+                        await asyncio.sleep(0)
+                        if gone.done():
+                            raise ClientGone
                 if part.start == part.stop:
                     await send({"type": "http.response.body", "body": b""})
             finally:

@@ -35,8 +35,12 @@ log = logging.getLogger(__name__)
 _futures: Any = _untyped_futures
 _granian: Any = _untyped_granian  # its stub describes an older version
 
-HEADER_READ_MILLISECONDS: Final = 30_000
-"""From the first byte of a request to the end of its headers, and between requests of one connection."""
+HEADER_READ_MILLISECONDS: Final = 100_000
+"""To the end of the headers of a request, and between two requests of a connection.
+
+Longer than the 90 s after which clients in Go let go of an idle connection: who closes
+first should be the client, or it may find the connection closed under its next request.
+"""
 
 MAX_CONNECTIONS: Final = 4096
 """Of one worker. Beyond it they wait in the socket's queue."""
@@ -78,6 +82,7 @@ def work(
         ready: Called once requests are answered.
     """
     _raise_open_files()
+    logging.getLogger("_granian").setLevel(logging.WARNING)  # it tells of each send to a client that has gone
     with asyncio.Runner() as runner:
         runner.run(_work(open_app, listening, tls, stop_seconds, ready))
 
