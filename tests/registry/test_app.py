@@ -5,7 +5,6 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -311,54 +310,6 @@ async def test_damage_names_no_path(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "headers", "peer", "realm"),
-    [
-        pytest.param(Door(), {}, "127.0.0.1", f"http://{HOST}/token", id="as the client said"),
-        pytest.param(
-            Door(),
-            {"x-forwarded-proto": "https", "x-forwarded-host": "evil.test"},
-            "127.0.0.1",
-            f"http://{HOST}/token",
-            id="nobody is trusted by default",
-        ),
-        pytest.param(
-            Door(trusted_proxies=(ip_network("10.0.0.0/8"),)),
-            {"x-forwarded-proto": "https", "x-forwarded-host": "registry.example"},
-            "10.1.2.3",
-            "https://registry.example/token",
-            id="a proxy that is trusted",
-        ),
-        pytest.param(
-            Door(trusted_proxies=(ip_network("10.0.0.0/8"),)),
-            {"x-forwarded-proto": "https", "x-forwarded-host": "evil.test"},
-            "192.168.1.1",
-            f"http://{HOST}/token",
-            id="somebody else, with the same headers",
-        ),
-        pytest.param(
-            Door(trusted_proxies=(ip_network("10.0.0.0/8"),)),
-            {"x-forwarded-proto": "gopher"},
-            "10.1.2.3",
-            f"http://{HOST}/token",
-            id="a scheme that is none",
-        ),
-        pytest.param(
-            Door(external_url="https://registry.example"),
-            {"host": "127.0.0.1:5000", "x-forwarded-host": "evil.test"},
-            "127.0.0.1",
-            "https://registry.example/token",
-            id="the external URL goes before everything",
-        ),
-    ],
-)
-async def test_the_realm(tmp_path: Path, door: Door, headers: dict[str, str], peer: str, realm: str) -> None:
-    async with open_client(tmp_path, door=door) as client:
-        client.peer = peer
-        reply = await client.ask("GET", "/v2/", headers=headers)
-        assert f'realm="{realm}"' in reply.challenge
-
-
-@pytest.mark.parametrize(
     ("url", "begins"),
     [
         pytest.param(None, "/v2/", id="relative: no proxy can get them wrong"),
@@ -369,6 +320,12 @@ async def test_locations(tmp_path: Path, url: str | None, begins: str) -> None:
     async with open_client(tmp_path, door=Door(external_url=url)) as client:
         reply = await client.ask("POST", "/v2/ashok/private/blobs/uploads/", body=b"", auth=ADMIN)
         assert reply.headers["location"].startswith(begins)
+
+
+async def test_health_needs_no_host(client: Client) -> None:
+    """A probe that speaks HTTP/1.0 sends none."""
+    client.headers["host"] = ""
+    assert (await client.ask("GET", "/healthz", headers={"host": ""})).status == 200
 
 
 async def test_health(client: Client, tmp_path: Path) -> None:

@@ -168,6 +168,8 @@ class App:
         raw_path = scope["raw_path"].decode("latin-1")
         headers = exchange.headers
         refuse_long(headers)
+        if raw_path in {"/healthz", "/readyz"}:
+            return self._health(raw_path, exchange.method)  # also for HTTP/1.0 without a Host
         query = read_query(scope["query_string"])
         base_url = self._door.base_url(scope, headers)
         realm = base_url + "/token"
@@ -178,8 +180,6 @@ class App:
             return await self._token(query, body, exchange, realm)
         if raw_path == "/api/v1" or raw_path.startswith("/api/v1/"):
             return await self._manage(raw_path, query, body, exchange, realm)
-        if raw_path in {"/healthz", "/readyz"}:
-            return self._health(raw_path, exchange.method)
         raise RegistryRefusal(ErrorCode.UNSUPPORTED, "there is nothing here", status=404)
 
     async def _registry(

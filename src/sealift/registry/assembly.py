@@ -113,7 +113,7 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         yield app
     finally:
         sweeping.cancel()
-        await audit.flush()
+        await audit.close()
         hashing.shutdown(wait=False, cancel_futures=True)
         store.close()
         catalog.close()

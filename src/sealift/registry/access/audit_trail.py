@@ -54,6 +54,12 @@ class AuditTrail:
         """Somebody changed who may do what."""
         self._add(principal.name, action, where, outcome="allowed", detail=detail, principal_id=principal.id)
 
+    async def close(self) -> None:
+        """Write what waits, and wait no more."""
+        if self._task is not None:
+            self._task.cancel()
+        await self.flush()
+
     async def flush(self) -> None:
         """Write what waits now."""
         rows = list(self._waiting)

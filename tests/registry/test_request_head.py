@@ -1,0 +1,82 @@
+"""The URL under which a client reached us. What else is wrong with a head: see test_app.py."""
+
+from ipaddress import ip_network
+
+import pytest
+from tests.registry.open_registry import HOST
+
+from sealift.registry.refusal import RegistryRefusal
+from sealift.registry.request_head import Door, read_headers, read_query
+
+
+@pytest.mark.parametrize(
+    ("door", "headers", "peer", "url"),
+    [
+        pytest.param(Door(), {}, "127.0.0.1", f"http://{HOST}", id="as the client said"),
+        pytest.param(
+            Door(),
+            {"x-forwarded-proto": "https", "x-forwarded-host": "evil.test"},
+            "127.0.0.1",
+            f"http://{HOST}",
+            id="nobody is trusted by default",
+        ),
+        pytest.param(
+            Door(trusted_proxies=(ip_network("10.0.0.0/8"),)),
+            {"x-forwarded-proto": "https", "x-forwarded-host": "registry.example"},
+            "10.1.2.3",
+            "https://registry.example",
+            id="a proxy that is trusted",
+        ),
+        pytest.param(
+            Door(trusted_proxies=(ip_network("10.0.0.0/8"),)),
+            {"x-forwarded-proto": "https", "x-forwarded-host": "evil.test"},
+            "192.168.1.1",
+            f"http://{HOST}",
+            id="somebody else, with the same headers",
+        ),
+        pytest.param(
+            Door(trusted_proxies=(ip_network("10.0.0.0/8"),)),
+            {"x-forwarded-proto": "gopher"},
+            "10.1.2.3",
+            f"http://{HOST}",
+            id="a scheme that is none",
+        ),
+        pytest.param(
+            Door(external_url="https://registry.example"),
+            {"host": "127.0.0.1:5000", "x-forwarded-host": "evil.test"},
+            "127.0.0.1",
+            "https://registry.example",
+            id="the external URL goes before everything",
+        ),
+    ],
+)
+def test_the_url_that_a_client_used(door: Door, headers: dict[str, str], peer: str, url: str) -> None:
+    scope = {"scheme": "http", "client": (peer, 4711)}
+    assert door.base_url(scope, {"host": HOST} | headers) == url
+
+
+@pytest.mark.parametrize("host", ["", "a b", 'a"b', "a/b", "a@b", "a:b", "a\r\nx: y", "a,b", "[::1"])
+def test_a_host_that_is_none(host: str) -> None:
+    with pytest.raises(RegistryRefusal) as refused:
+        Door().base_url({"scheme": "http", "client": ("127.0.0.1", 1)}, {"host": host})
+    assert refused.value.status == 400
+
+
+def test_a_peer_without_an_address_is_no_proxy() -> None:
+    door = Door(trusted_proxies=(ip_network("0.0.0.0/0"),))
+    headers = {"host": HOST, "x-forwarded-host": "evil.test"}
+    assert door.base_url({"scheme": "http", "client": None}, headers) == f"http://{HOST}"
+
+
+def test_headers_are_joined_and_lower_case() -> None:
+    scope = {"headers": [(b"Accept", b"a"), (b"X-One", b"1"), (b"accept", b"b, c")]}
+    assert read_headers(scope) == {"accept": "a, b, c", "x-one": "1"}
+
+
+def test_fields_of_a_query_keep_their_order() -> None:
+    assert read_query(b"scope=a&n=1&scope=b%2Fc&empty=&bare") == {
+        "scope": ("a", "b/c"),
+        "n": ("1",),
+        "empty": ("",),
+        "bare": ("",),
+    }
