@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,10 @@ class SampleImage:
     """One a platform: what docker, podman and the kubelet call the image's ID."""
 
     diff_ids: tuple[str, ...]
-    """One a platform: of the layer unzipped."""
+    """Of the layers unzipped, platform by platform."""
 
-    layer: str = ""
-    """Of the layer as it stands in the layout, if there is one platform."""
+    layers: tuple[str, ...]
+    """Of the layers as they stand in the layout, in the same order."""
 
     archive: Path | None = None
     """Its image is called ``sample:v1``."""
@@ -55,41 +56,60 @@ class SampleImage:
         return self.config_digests[ARCHITECTURES.index(_ARCHITECTURE_NAMES[platform.machine()])]
 
 
-def sample_image(directory: Path, *, size: int = 1000) -> SampleImage:
-    """An image for linux/amd64 of one layer with `size` random bytes in it."""
+def sample_image(directory: Path, *, size: int = 1000, layers: int = 1) -> SampleImage:
+    """An image for linux/amd64 whose layers hold `size` random bytes each."""
     layout = _Layout(directory / "layout")
-    layer, diff_id = _layer(size)
-    manifest, config = layout.image(layer, diff_id, architecture="amd64")
+    made = [_layer(size, f"data-{number}") for number in range(layers)]
+    manifest, config = layout.image(made, architecture="amd64")
     layout.finish(manifest)
     archive = directory / "archive.tar"
-    _write_archive(archive, config=layout.read(config), layer=gzip.decompress(layer))
-    zipped = f"sha256:{hashlib.sha256(layer).hexdigest()}"
-    return SampleImage(layout.root, manifest["digest"], (config,), (diff_id,), zipped, archive)
+    _write_archive(archive, config=layout.read(config), layers=made)
+    return SampleImage(
+        layout=layout.root,
+        digest=manifest["digest"],
+        config_digests=(config,),
+        diff_ids=tuple(layer.diff_id for layer in made),
+        layers=tuple(layer.digest for layer in made),
+        archive=archive,
+    )
 
 
 def sample_index(directory: Path) -> SampleImage:
-    """An index of two images, for linux/amd64 and linux/arm64 (v8)."""
+    """An index of two images of one layer each, for linux/amd64 and linux/arm64."""
     layout = _Layout(directory / "layout")
-    manifests, configs, diff_ids = [], [], []
-    for architecture in ARCHITECTURES:
-        layer, diff_id = _layer(1000)
-        manifest, config = layout.image(layer, diff_id, architecture=architecture)
+    manifests, configs = [], []
+    made = [_layer(1000, "data") for _ in ARCHITECTURES]
+    for architecture, layer in zip(ARCHITECTURES, made, strict=True):
+        manifest, config = layout.image([layer], architecture=architecture)
         manifests.append({**manifest, "platform": {"os": "linux", "architecture": architecture}})
         configs.append(config)
-        diff_ids.append(diff_id)
     index = layout.blob(
         _json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}), media_type=OCI_INDEX
     )
     layout.finish(index)
-    return SampleImage(layout.root, index["digest"], tuple(configs), tuple(diff_ids))
+    return SampleImage(
+        layout=layout.root,
+        digest=index["digest"],
+        config_digests=tuple(configs),
+        diff_ids=tuple(layer.diff_id for layer in made),
+        layers=tuple(layer.digest for layer in made),
+    )
 
 
-def file_in_layer(path: Path) -> bytes:
-    """The one file's content in a layer that a client wrote, zipped or not."""
-    with tarfile.open(path) as layer:
-        member = layer.extractfile("data")
-        assert member is not None
-        return member.read()
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One layer, as it travels and as it is unpacked."""
+
+    zipped: bytes
+    plain: bytes
+
+    @property
+    def digest(self) -> str:
+        return _digest(self.zipped)
+
+    @property
+    def diff_id(self) -> str:
+        return _digest(self.plain)
 
 
 class _Layout:
@@ -101,15 +121,15 @@ class _Layout:
         self._blobs.mkdir(parents=True)
 
     def blob(self, content: bytes, *, media_type: str) -> dict[str, Any]:
-        encoded = hashlib.sha256(content).hexdigest()
-        (self._blobs / encoded).write_bytes(content)
-        return {"mediaType": media_type, "digest": f"sha256:{encoded}", "size": len(content)}
+        digest = _digest(content)
+        (self._blobs / digest.removeprefix("sha256:")).write_bytes(content)
+        return {"mediaType": media_type, "digest": digest, "size": len(content)}
 
     def read(self, digest: str) -> bytes:
         return (self._blobs / digest.removeprefix("sha256:")).read_bytes()
 
-    def image(self, layer: bytes, diff_id: str, *, architecture: str) -> tuple[dict[str, Any], str]:
-        """Write an image's three blobs, and return its manifest's descriptor and its config's digest."""
+    def image(self, layers: Sequence[_Layer], *, architecture: str) -> tuple[dict[str, Any], str]:
+        """Write an image's blobs, and return its manifest's descriptor and its config's digest."""
         config = self.blob(
             _json(
                 {
@@ -117,8 +137,10 @@ class _Layout:
                     "architecture": architecture,
                     "os": "linux",
                     "config": {"Cmd": ["/data"]},
-                    "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-                    "history": [{"created": "2026-11-01T00:00:00Z", "created_by": "sealift tests"}],
+                    "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+                    "history": [
+                        {"created": "2026-11-01T00:00:00Z", "created_by": "sealift tests"} for _ in layers
+                    ],
                 }
             ),
             media_type=OCI_CONFIG,
@@ -129,7 +151,7 @@ class _Layout:
                     "schemaVersion": 2,
                     "mediaType": OCI_MANIFEST,
                     "config": config,
-                    "layers": [self.blob(layer, media_type=OCI_LAYER)],
+                    "layers": [self.blob(layer.zipped, media_type=OCI_LAYER) for layer in layers],
                 }
             ),
             media_type=OCI_MANIFEST,
@@ -144,28 +166,36 @@ class _Layout:
         )
 
 
-def _layer(size: int) -> tuple[bytes, str]:
-    """A zipped layer with one file ``data`` of random bytes, and the digest of it unzipped."""
+def _layer(size: int, name: str) -> _Layer:
+    """A layer with one file of random bytes."""
     content = os.urandom(size)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as layer:
-        member = tarfile.TarInfo("data")
+        member = tarfile.TarInfo(name)
         member.size, member.mode = len(content), 0o755
         layer.addfile(member, io.BytesIO(content))
     plain = buffer.getvalue()
     # Level 0: random bytes do not get smaller, and zipping 64 MiB for that takes seconds.
-    return gzip.compress(plain, compresslevel=0, mtime=0), f"sha256:{hashlib.sha256(plain).hexdigest()}"
+    return _Layer(gzip.compress(plain, compresslevel=0, mtime=0), plain)
 
 
-def _write_archive(path: Path, *, config: bytes, layer: bytes) -> None:
+def _write_archive(path: Path, *, config: bytes, layers: Sequence[_Layer]) -> None:
     """A docker archive as ``docker save`` writes one and ``docker load`` and ``podman load`` read it."""
-    config_name = f"{hashlib.sha256(config).hexdigest()}.json"
-    table = _json([{"Config": config_name, "RepoTags": ["sample:v1"], "Layers": ["layer.tar"]}])
+    config_name = f"{_digest(config).removeprefix('sha256:')}.json"
+    names = [f"layer-{number}.tar" for number in range(len(layers))]
+    table = _json([{"Config": config_name, "RepoTags": ["sample:v1"], "Layers": names}])
+    contents = [layer.plain for layer in layers]
     with tarfile.open(path, "w") as archive:
-        for name, content in ((config_name, config), ("layer.tar", layer), ("manifest.json", table)):
+        for name, content in zip(
+            [config_name, *names, "manifest.json"], [config, *contents, table], strict=True
+        ):
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _json(document: object) -> bytes:

@@ -7,10 +7,11 @@ the client says "for any registry that refuses". Once with a password file
 
 import http.client
 import json
+import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +68,16 @@ def certificate_for(directory: Path, name: str) -> Certificate:
     return made
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.create_server((host, 0)) as server:
-        return int(server.getsockname()[1])
+def free_port() -> int:
+    """A loopback port that nobody listens on.
+
+    Below those that Linux gives to outgoing connections, so that none of them
+    takes it before the daemon does; at random, since other tests look too.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def answers(address: str, path: str) -> Callable[[], bool]:
@@ -174,6 +181,7 @@ def start_sealift(
     name: str,
     ready: Callable[[], bool],
     certificate: Certificate | None = None,
+    workers: int = 1,
 ) -> Registry:
     """``sealift serve`` with the same two accounts as the yardstick, made through its management API.
 
@@ -183,11 +191,13 @@ def start_sealift(
         name: HOST:PORT to know it by.
         ready: Says when it listens.
         certificate: With one it speaks TLS.
+        workers: Processes that answer.
     """
     data = ground.scratch / f"sealift-{listen.rpartition(':')[2]}"
     tls = ["--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key)] if certificate else []
     ground.start(
-        *(sys.executable, "-m", "sealift", "serve", "--listen", listen, "--data", str(data), *tls),
+        *(sys.executable, "-m", "sealift", "serve", "--listen", listen, "--data", str(data)),
+        *("--workers", str(workers), *tls),
         ready=ready,
     )
     requests = [
@@ -206,9 +216,9 @@ def start_sealift(
 
 @contextmanager
 def sealift_registry(ground: Ground) -> Iterator[Registry]:
-    """Ours, on a free loopback port, in plain HTTP."""
+    """Ours, on a free loopback port, in plain HTTP, with two workers: a push goes to both of them."""
     address = f"127.0.0.1:{free_port()}"
-    yield start_sealift(ground, listen=address, name=address, ready=answers(address, "/readyz"))
+    yield start_sealift(ground, listen=address, name=address, ready=answers(address, "/readyz"), workers=2)
 
 
 def sealift_with_tls(ground: Enclosure, name: str, certificate: Certificate) -> Registry:

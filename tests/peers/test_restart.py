@@ -116,7 +116,7 @@ def test_the_layer_that_is_under_way_arrives_before_the_server_ends(
     pushing.wait(60)
     server.start()
     again = ours.push(image, name).checked()
-    (layer,) = (line.split() for line in again.err.splitlines() if image.layer[:19] in line)
+    (layer,) = (line.split() for line in again.err.splitlines() if image.layers[0][:19] in line)
     assert layer[-1] == "exists"
     ours.pull(name).checked()
     assert ours.pulled(name).manifest == image.digest

@@ -67,6 +67,18 @@ def test_a_layer_of_64_mib_goes_in_and_out_whole(
     assert client.pulled(name).config == image.config_digests[0]
 
 
+def test_ten_layers_that_travel_side_by_side_arrive_in_their_order(
+    client: Client, registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    image = sample_image(tmp_path, size=100_000, layers=10)
+    name = registry.image(repository)
+    client.log_in(registry).checked()
+    client.push(image, name).checked()
+    client.pull(name).checked()
+    # The configuration lists the layers' contents in their order, and a client holds each against it.
+    assert client.pulled(name).config == image.config_digests[0]
+
+
 def test_an_image_pushed_again_is_the_same_image(
     client: Client, skopeo: Skopeo, registry: Registry, repository: str, tmp_path: Path
 ) -> None:
