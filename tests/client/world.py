@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from sealift.client.keyring import Keyring, NoCredentials, SingleCredential
 from sealift.client.registry_client import RegistryClient
@@ -66,3 +67,8 @@ async def parts(*data: bytes) -> AsyncIterator[bytes]:
 async def gathered(stream: AsyncIterator[bytes]) -> bytes:
     """A stream as bytes."""
     return b"".join([part async for part in stream])
+
+
+def names_in(directory: Path) -> list[str]:
+    """What a directory holds, hidden files too."""
+    return sorted(path.name for path in directory.iterdir())

@@ -135,12 +135,15 @@ class DockerArchiveSource:
             raise self._malformed(
                 f"it has {len(names)} layers, and its configuration speaks of {len(diff_ids)}"
             )
-        layers = []
+        layers: list[_Layer] = []
+        packed: dict[Digest, _Layer] = {}
         for name, diff_id in zip(names, diff_ids, strict=True):
             member = tar.find(str(name))
             if member is None:
                 raise self._malformed(f"it lacks the layer {printable(str(name), 100)}")
-            layers.append(await self._layer(tar, member, diff_id))
+            if diff_id not in packed:  # docker saves an empty layer as often as it stands in the image
+                packed[diff_id] = await self._layer(tar, member, diff_id)
+            layers.append(packed[diff_id])
         document = {
             "schemaVersion": 2,
             "mediaType": DOCKER_MANIFEST,
@@ -206,8 +209,7 @@ class DockerArchiveSource:
                 why=f"expected {diff_id}, and it is {actual}",
             )
         layer = _Layer(Descriptor(DOCKER_LAYER_GZIP, digest, size), member, spool)
-        self._layers[digest] = layer
-        return layer
+        return self._layers.setdefault(digest, layer)
 
     def _malformed(self, why: str, hint: str | None = None) -> LocalMalformed:
         return LocalMalformed(f"{self._where} cannot be read", why=why, hint=hint)
@@ -230,6 +232,8 @@ def _packed(
                 packed = packer.compress(part)
                 result.update(packed)
                 spool.write(packed)
+        if stop.is_set():
+            raise InterruptedError("nobody waits for this any more")
         packed = packer.flush()
         result.update(packed)
         spool.write(packed)

@@ -54,7 +54,8 @@ class PartialFile:
             LocalRefusal: there is no such directory, or no right to it.
         """
         try:
-            await asyncio.to_thread(self._open)
+            # Not in a thread: cancelled there, it would make the file after `close` has gone by.
+            self._open()
         except OSError as error:
             raise local_refusal(error, self._path, "write") from error
 
@@ -135,7 +136,7 @@ async def read_slice(path: Path, start: int, size: int) -> AsyncIterator[bytes]:
         LocalRefusal: it cannot be opened or read.
     """
     try:
-        file = await asyncio.to_thread(_open_regular, path)
+        file = _open_regular(path)  # not in a thread: cancelled there, the open file would be lost
         try:
             await asyncio.to_thread(file.seek, start)
             while size > 0:
