@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.peers.clients import Client, Clients, Docker, Skopeo, docker_clients
+from tests.peers.clients import Client, Clients, Docker, Podman, Skopeo, docker_clients
 from tests.peers.images import ARCHITECTURES, SampleImage, sample_image, sample_index
 from tests.peers.registries import Registry
 
@@ -142,3 +142,24 @@ def test_docker_manifest_makes_a_list_of_images_that_are_there(
     ]
     shown = json.loads(docker.run("manifest", "inspect", "--insecure", made).checked().out)
     assert shown == json.loads(kept)
+
+
+def test_podman_pushes_a_list_that_it_made(
+    clients: Clients, skopeo: Skopeo, pushed: Pushed, tmp_path: Path
+) -> None:
+    podman = clients.make("podman", tmp_path)
+    assert isinstance(podman, Podman)
+    podman.log_in(pushed.registry).checked()
+    made = pushed.registry.image(pushed.repository, ":list")
+    podman.run("manifest", "create", made).checked()
+    try:
+        podman.run(
+            "manifest", "add", "--all", *podman.tls_arguments, made, f"docker://{pushed.name}"
+        ).checked()
+        podman.run("manifest", "push", "--all", *podman.tls_arguments, made, f"docker://{made}").checked()
+    finally:
+        podman.run("manifest", "rm", made)
+    entries = json.loads(skopeo.inspect(made))["manifests"]
+    assert [entry["platform"]["architecture"] for entry in entries] == list(ARCHITECTURES)
+    theirs = json.loads(skopeo.inspect(pushed.name))["manifests"]
+    assert [entry["digest"] for entry in entries] == [entry["digest"] for entry in theirs]

@@ -179,6 +179,27 @@ async def test_containerd_refuses_the_registry_until_it_is_given_the_authority(
     assert UNKNOWN in after.value.description
 
 
+async def test_containerd_pulls_through_us_as_a_mirror_with_the_credential_of_the_pull(
+    tls_containerd: CriRuntime,
+    certificates_of_containerd: Path,
+    certificate: Certificate,
+    tls_registry: Registry,
+    pushed: tuple[str, str],
+) -> None:
+    name, config = pushed
+    mirrored = "mirrored.example:5000"
+    hosts = certificates_of_containerd / mirrored / "hosts.toml"
+    hosts.parent.mkdir(exist_ok=True)
+    hosts.write_text(
+        f'server = "https://{mirrored}"\n[host."https://{tls_registry.address}"]\n'
+        f'  capabilities = ["pull", "resolve"]\n  ca = "{certificate.authority}"\n'
+    )
+    image = name.replace(tls_registry.address, mirrored)
+    with pytest.raises(RuntimeRefused):
+        await tls_containerd.pull(image, None)
+    assert await tls_containerd.pull(image, credential((USERNAME, PASSWORD))) == config
+
+
 def test_sealift_refuses_the_registry_until_it_is_given_the_authority(
     tls_clients: Clients, tls_registry: Registry, certificate: Certificate, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,18 @@ def test_ten_layers_that_travel_side_by_side_arrive_in_their_order(
     client.pull(name).checked()
     # The configuration lists the layers' contents in their order, and a client holds each against it.
     assert client.pulled(name).config == image.config_digests[0]
+
+
+def test_the_registry_is_the_same_under_the_name_localhost(
+    client: Client, sealift: Registry, repository: str, tmp_path: Path
+) -> None:
+    named = replace(sealift, address=f"localhost:{sealift.address.rpartition(':')[2]}")
+    image, name = sample_image(tmp_path), named.image(repository)
+    client.log_in(named).checked()
+    client.push(image, name).checked()
+    client.pull(name).checked()
+    assert client.pulled(name).config == image.config_digests[0]
+    assert client.pull(sealift.image(repository)).status != 0  # the login was for the other name
 
 
 def test_an_image_pushed_again_is_the_same_image(
