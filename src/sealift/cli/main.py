@@ -41,7 +41,7 @@ COMMANDS: dict[str, _Entry] = {
     "repo": _Entry("sealift.cli.repo:repo", "Repositories and their visibility."),
     "grant": _Entry("sealift.cli.grant:grant", "Who may do what in which repositories."),
     "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),
-    "explain": _Entry("sealift.cli.explain:explain", "Why an image will be pulled, or will not."),
+    "explain": _Entry("sealift.cli.explain:explain", "Say why an image will be pulled, or will not."),
     "node": _Entry("sealift.cli.node:node", "Run Pods through this machine's container runtime."),
     "completion": _Entry("sealift.cli.completion:completion", "Print the completion script of a shell."),
 }
