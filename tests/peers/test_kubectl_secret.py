@@ -95,6 +95,12 @@ _CASES: dict[str, tuple[str, ...]] = {
     **{f"user {user!a}": ("s", f"--docker-username={user}", "--docker-password=p") for user in _USERS},
     **{f"email {email!a}": ("s", *_PASSWORD, f"--docker-email={email}") for email in _EMAILS},
     "default server": ("s", *_PASSWORD),
+    **{
+        f"append-hash={word}": ("s", *_FULL, f"--append-hash={word}")
+        for word in ("true", "false", "1", "0", "T", "F", "False", "yes", "", "tRUE")
+    },
+    "append-hash, taken back": ("s", *_FULL, "--append-hash", "--append-hash=false"),
+    "append-hash as a password": ("s", "--docker-username=u", "--docker-password", "--append-hash=false"),
     "no flags": ("s",),
     "no password": ("s", "--docker-username=u"),
     "no user": ("s", "--docker-password=p"),
@@ -104,6 +110,9 @@ _CASES: dict[str, tuple[str, ...]] = {
     "namespace and hash": ("s", *_FULL, "--namespace=prod", "--append-hash"),
     "namespace that YAML misreads": ("s", *_FULL, "--namespace=true"),
     "bad namespace": ("s", *_FULL, "-n", "Bad NS"),
+    "namespace behind an equals sign": ("s", *_FULL, "-n=prod"),
+    "namespace that is an equals sign": ("s", *_FULL, "-n="),
+    "namespace that begins with one": ("s", *_FULL, "--namespace==prod"),
     "empty namespace": ("s", *_FULL, "-n", ""),
     "flags in other words": ("s", "--docker-username", "u", "--docker-password", "p", "--docker-server", "r"),
     "the last flag wins": ("s", *_FULL, "--docker-username=other"),
@@ -154,6 +163,8 @@ _CASES: dict[str, tuple[str, ...]] = {
     "file and login": ("s", "--from-file=config.json", "--docker-username=u"),
     "file and no name": ("--from-file=config.json",),
     "two names": ("a", "b", *_FULL),
+    "-o JSON": ("s", *_FULL, "-o", "JSON"),
+    "-oyaml": ("s", *_FULL, "-oyaml"),
     "-o name": ("s", *_FULL, "-o", "name"),
     "unknown output": ("s", *_FULL, "-o", "nothing"),
     "unknown flag": ("s", *_FULL, "--docker-passwort=x"),

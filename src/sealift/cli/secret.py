@@ -2,7 +2,9 @@
 
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -27,11 +29,56 @@ MAX_FILE = 64 * 1024 * 1024
 """Bytes of one file. An API server takes one MiB (R-SEC-18); kubectl prints more."""
 
 
-class _Format(click.Choice[str]):
-    """A format; ``-o=yaml`` is one too, as kubectl has it."""
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+"""What kubectl reads as a truth value, and nothing else."""
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return super().convert(value.removeprefix("="), param, ctx)
+
+class _KubectlCommand(click.Command):
+    """A command whose flags may be written as kubectl's: ``-n=prod`` and ``--append-hash=false``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        takes_value = {
+            spelling
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag
+            for spelling in option.opts
+        }
+        return super().parse_args(ctx, _as_click_has_it(args, takes_value))
+
+
+def _as_click_has_it(args: Sequence[str], takes_value: set[str]) -> list[str]:
+    """`args` rewritten, but for the values of flags and what follows ``--``.
+
+    Raises:
+        SecretRefused: ``--append-hash`` is given no truth value.
+    """
+    found: list[str] = []
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            return [*found, word, *words]
+        flag, equals, value = word.partition("=")
+        if word in takes_value:
+            found += [word, *([] if (following := next(words, None)) is None else [following])]
+        elif flag in {"-n", "-o"} and equals and value:
+            found += [flag, value]
+        elif flag == "--append-hash" and equals:
+            found.append("--append-hash" if _truth(value) else "--no-append-hash")
+        else:
+            found.append(word)
+    return found
+
+
+def _truth(value: str) -> bool:
+    if value not in _TRUE | _FALSE:
+        raise SecretRefused(
+            f'invalid argument "{value}" for "--append-hash" flag:'
+            f' strconv.ParseBool: parsing "{value}": invalid syntax',
+            why="the flag is a switch",
+            hint="write --append-hash, or leave it out",
+        )
+    return value in _TRUE
 
 
 class NotInThisVersion(SealiftError):
@@ -43,7 +90,7 @@ def secret() -> None:
     """Make pull Secrets."""
 
 
-@secret.command()
+@secret.command(cls=_KubectlCommand)
 @click.argument("name")
 @click.option(
     "--docker-server",
@@ -72,13 +119,12 @@ def secret() -> None:
     "--namespace",
     metavar="NS",
     default="",
-    callback=lambda _context, _option, value: value.removeprefix("="),
     help="Write this namespace into the Secret.",
 )
 @click.option(
     "-o",
     "--output",
-    type=_Format(["yaml", "json", "name"]),
+    type=click.Choice(["yaml", "json", "name"], case_sensitive=False),
     default="yaml",
     show_default=True,
     help="How to print it.",

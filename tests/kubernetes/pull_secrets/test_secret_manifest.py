@@ -220,6 +220,21 @@ def test_a_key_that_no_secret_can_have(key: str, ending: str) -> None:
             ),
             id="scheme and white space",
         ),
+        pytest.param(
+            SecretManifest(name="s", data=data_of_login("r.io", "u", SecretText("hunter2\0\nhunter3"))),
+            ("the password for r.io has a line break or control character in it",),
+            id="several lines",
+        ),
+        pytest.param(
+            SecretManifest(name="s", data=data_of_login("r.io", "u", SecretText("hunter2\udcff"))),
+            ("the login for r.io is not UTF-8, and a kubelet cannot hand it to a runtime",),
+            id="not UTF-8",
+        ),
+        pytest.param(
+            SecretManifest(name="s", data=data_of_login("r.io", "a:b", SecretText("hunter2"))),
+            ("auth says another login for r.io than username and password, and the kubelet reads auth",),
+            id="a colon in the user name",
+        ),
     ],
 )
 def test_warnings(manifest: SecretManifest, expected: tuple[str, ...]) -> None:

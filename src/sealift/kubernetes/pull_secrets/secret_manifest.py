@@ -21,7 +21,12 @@ import yaml
 
 from sealift.credentials import go_json
 from sealift.credentials.credential import SecretText
-from sealift.credentials.docker_config import UndecodableConfig, decode_config, encode_docker_config
+from sealift.credentials.docker_config import (
+    AuthEntry,
+    UndecodableConfig,
+    decode_config,
+    encode_docker_config,
+)
 from sealift.credentials.keyring import location_of, shown_key
 from sealift.errors import SealiftError
 from sealift.image import docker_hub
@@ -42,6 +47,10 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _MAX_LABEL: Final = 63
 _MAX_SUBDOMAIN: Final = 253
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
 
 
 class SecretRefused(SealiftError):
@@ -237,15 +246,26 @@ def warnings(secret: SecretManifest) -> tuple[str, ...]:
         if go_json.fold(name) in {"credsstore", "credhelpers"}
     ]
     for entry in config.entries:
-        location = location_of(entry.key)
-        shown = shown_key(entry.key)
-        if location is None or ("://" in entry.key and not entry.key.startswith(("https://", "http://"))):
-            found.append(f"the kubelet cannot read {shown!r} as a registry, and will never use it")
-        if not entry.username and not entry.password:
-            found.append(f"the entry for {shown} is empty: the kubelet pulls anonymously with it")
-        elif entry.password.reveal() != entry.password.reveal().strip():
-            found.append(f"the password for {shown} begins or ends with white space, which is sent as it is")
+        found += _warnings_of_entry(entry)
     return tuple(found)
+
+
+def _warnings_of_entry(entry: AuthEntry) -> Iterator[str]:
+    shown = shown_key(entry.key)
+    strange = "://" in entry.key and not entry.key.startswith(("https://", "http://"))
+    if location_of(entry.key) is None or strange:
+        yield f"the kubelet cannot read {shown!r} as a registry, and will never use it"
+    password = entry.password.reveal()
+    if not entry.username and not password:
+        yield f"the entry for {shown} is empty: the kubelet pulls anonymously with it"
+    elif _NOT_UTF8.search(entry.username + password):
+        yield f"the login for {shown} is not UTF-8, and a kubelet cannot hand it to a runtime"
+    elif entry.overridden:
+        yield f"auth says another login for {shown} than username and password, and the kubelet reads auth"
+    elif password != password.strip():
+        yield f"the password for {shown} begins or ends with white space, which is sent as it is"
+    elif _CONTROL.search(password):
+        yield f"the password for {shown} has a line break or control character in it"
 
 
 def _base64(content: bytes) -> str:
