@@ -18,6 +18,7 @@ from typing import Protocol
 from sealift.client.blob_upload import Content
 from sealift.client.errors import NotFound, PlatformMissing, UnusableManifest
 from sealift.client.registry_client import Delivery
+from sealift.client.stream import closing
 from sealift.image.descriptor import Descriptor
 from sealift.image.digest import Digest
 from sealift.image.manifest import FOREIGN_LAYER_TYPES, MANIFEST_TYPES, Manifest
@@ -257,8 +258,9 @@ async def _bring(
 def _content(source: Source, blob: Descriptor, progress: Progress) -> Callable[[], AsyncIterator[bytes]]:
     async def parts() -> AsyncIterator[bytes]:
         progress.restart(blob)
-        async for part in source.blob(blob):
-            progress.advance(blob, len(part))
-            yield part
+        async with closing(source.blob(blob)) as stream:
+            async for part in stream:
+                progress.advance(blob, len(part))
+                yield part
 
     return parts

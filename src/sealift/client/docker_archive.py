@@ -32,6 +32,7 @@ from sealift.client.errors import (
 from sealift.client.layout import checked
 from sealift.client.partial_file import READ_SIZE, PartialFile
 from sealift.client.registry_client import Delivery
+from sealift.client.stream import closing
 from sealift.client.tar_file import TarFile, TarMember, TarWriter
 from sealift.image.descriptor import Descriptor
 from sealift.image.digest import Digest, DigestCheck
@@ -106,13 +107,13 @@ class DockerArchiveSource:
         """The configuration, or a layer."""
         await self.root()
         layer = self._layers.get(descriptor.digest)
-        if layer is None:
+        if layer is None or self._tar is None:
             yield self._config
-        elif layer.spool is not None:
-            async for part in checked(_read_spool(layer.spool, descriptor.size), descriptor, self._where):
-                yield part
-        elif self._tar is not None:
-            async for part in checked(self._tar.read(layer.member), descriptor, self._where):
+            return
+        spool = layer.spool
+        parts = self._tar.read(layer.member) if spool is None else _read_spool(spool, descriptor.size)
+        async with closing(checked(parts, descriptor, self._where)) as stream:
+            async for part in stream:
                 yield part
 
     async def close(self) -> None:
@@ -296,7 +297,8 @@ class DockerArchiveDestination:
     ) -> Delivery:
         """Add a layer or the configuration."""
         writer = await self._opened()
-        await writer.add(_member_name(blob), blob.size, content())
+        async with closing(content()) as stream:
+            await writer.add(_member_name(blob), blob.size, stream)
         return Delivery.SENT
 
     async def put_manifest(self, manifest: Manifest) -> None:

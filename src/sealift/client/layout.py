@@ -22,6 +22,7 @@ from sealift.client.errors import (
 )
 from sealift.client.partial_file import PartialFile, read_slice
 from sealift.client.registry_client import Delivery
+from sealift.client.stream import closing
 from sealift.image.descriptor import Descriptor, MalformedDescriptor
 from sealift.image.digest import Digest, DigestCheck, DigestMismatch
 from sealift.image.manifest import MANIFEST_TYPES, MAX_MANIFEST_SIZE, OCI_INDEX, MalformedManifest, Manifest
@@ -162,12 +163,13 @@ async def checked(parts: AsyncIterator[bytes], blob: Descriptor, where: str) -> 
         ContentMismatch: at the end, or as soon as they are too many.
     """
     check = DigestCheck(blob.digest)
-    async for part in parts:
-        # Hashing leaves the interpreter's lock: in a thread it goes on beside reading and sending.
-        await asyncio.to_thread(check.update, part)
-        if check.size > blob.size:
-            break
-        yield part
+    async with closing(parts) as stream:
+        async for part in stream:
+            # Hashing leaves the interpreter's lock: in a thread it goes on beside reading and sending.
+            await asyncio.to_thread(check.update, part)
+            if check.size > blob.size:
+                break
+            yield part
     if check.size != blob.size:
         raise ContentMismatch(
             f"{where} is damaged: {blob.digest} is not as long as its descriptor says",
@@ -218,8 +220,10 @@ class LayoutSource:
         """A blob of the layout."""
         path = blob_file(self._directory, descriptor.digest)
         parts = read_slice(path, 0, descriptor.size + 1)
-        async for part in checked(parts, descriptor, f"the layout {printable(str(self._directory))}"):
-            yield part
+        where = f"the layout {printable(str(self._directory))}"
+        async with closing(checked(parts, descriptor, where)) as stream:
+            async for part in stream:
+                yield part
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -253,8 +257,8 @@ class LayoutDestination:
         if await asyncio.to_thread(_is_intact, path, blob):
             return Delivery.EXISTED
         await self._make(path.parent)
-        async with PartialFile(path) as file:
-            async for part in content():
+        async with PartialFile(path) as file, closing(content()) as stream:
+            async for part in stream:
                 await file.write(part)
             await file.commit()
         return Delivery.SENT

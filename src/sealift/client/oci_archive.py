@@ -18,6 +18,7 @@ from sealift.client.layout import (
 )
 from sealift.client.partial_file import PartialFile
 from sealift.client.registry_client import Delivery
+from sealift.client.stream import closing
 from sealift.client.tar_file import TarFile, TarWriter
 from sealift.image.descriptor import Descriptor
 from sealift.image.digest import Digest
@@ -76,8 +77,9 @@ class OciArchiveSource:
         member = tar.find(_blob_name(descriptor.digest))
         if member is None:
             raise self._missing(descriptor)
-        async for part in checked(tar.read(member), descriptor, self._where):
-            yield part
+        async with closing(checked(tar.read(member), descriptor, self._where)) as stream:
+            async for part in stream:
+                yield part
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -109,7 +111,8 @@ class OciArchiveDestination:
     ) -> Delivery:
         """Add a blob."""
         writer = await self._opened()
-        await writer.add(_blob_name(blob.digest), blob.size, content())
+        async with closing(content()) as stream:
+            await writer.add(_blob_name(blob.digest), blob.size, stream)
         return Delivery.SENT
 
     async def put_manifest(self, manifest: Manifest) -> None:

@@ -7,6 +7,7 @@ switched off here. Proxies are our own decision, see `sealift.transport.proxy`.
 """
 
 import asyncio
+import contextlib
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -183,7 +184,7 @@ class AiohttpTransport:
             Unreachable: no response came; the subclass says why.
         """
         headers = {"Accept-Encoding": "identity", **request.headers}
-        body: bytes | _WatchedBody | None
+        body: bytes | _WatchedBody | None = None
         try:
             # One limit for "nothing happens", moved on by every part that is sent: aiohttp's own
             # starts only when the whole body is out, and a peer that stops reading would hold us forever.
@@ -208,6 +209,9 @@ class AiohttpTransport:
             if isinstance(body, _WatchedBody) and body.failure is not None:
                 raise body.failure from None
             raise unreachable(request, error) from error
+        finally:
+            if isinstance(body, _WatchedBody):
+                await body.close()
         return Response(
             status=answer.status,
             headers=_joined(answer),
@@ -243,6 +247,15 @@ class _WatchedBody(AsyncIterator[bytes]):
             raise
         _start(self._limit, self._timeouts.idle_seconds)
         return part
+
+    async def close(self) -> None:
+        """Let the source go, if it can be: no more of it will be asked for."""
+        closer = getattr(self._source, "aclose", None)
+        if closer is not None:
+            with contextlib.suppress(
+                RuntimeError
+            ):  # aiohttp's writer may be in it until it sees that it is over
+                await closer()
 
 
 class _AnswerBody(AsyncIterator[bytes]):

@@ -92,24 +92,28 @@ class Response:
         """The whole body. Past `limit` bytes it stops and raises `ValueError`."""
         parts: list[bytes] = []
         size = 0
-        async for part in self.body:
-            size += len(part)
-            if size > limit:
-                await self.close()
-                raise ValueError(f"the body is longer than {limit} bytes")
-            parts.append(part)
+        try:
+            async for part in self.body:
+                size += len(part)
+                if size > limit:
+                    raise ValueError(f"the body is longer than {limit} bytes")
+                parts.append(part)
+        finally:
+            await self.close()
         return b"".join(parts)
 
     async def read_start(self, limit: int) -> bytes:
         """At most `limit` bytes of the body; the rest is given up. For error answers."""
         parts: list[bytes] = []
         size = 0
-        async for part in self.body:
-            parts.append(part)
-            size += len(part)
-            if size >= limit:
-                break
-        await self.close()
+        try:
+            async for part in self.body:
+                parts.append(part)
+                size += len(part)
+                if size >= limit:
+                    break
+        finally:
+            await self.close()
         return b"".join(parts)[:limit]
 
     async def close(self) -> None:
