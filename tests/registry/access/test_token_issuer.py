@@ -257,6 +257,23 @@ def test_a_payload_that_we_would_not_write_is_refused_even_if_signed(
         issuer.read(_signed(_header(token), payload, ECKey.import_key(pem), "ES256"))
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"typ": "at+jwt"}, id="another kind of token"),
+        pytest.param({"jku": "https://evil.test/keys"}, id="a place for keys"),
+        pytest.param({"cty": "JWT"}, id="a field that we do not write"),
+    ],
+)
+def test_a_header_that_we_would_not_write_is_refused_even_if_signed(
+    catalog: Catalog, issuer: TokenIssuer, changed: dict[str, str]
+) -> None:
+    token = _token(issuer)
+    (pem,) = {row[0] for row in catalog.all(_PEMS)}
+    with pytest.raises(TokenRefused):
+        issuer.read(_signed(_header(token) | changed, _payload(token), ECKey.import_key(pem), "ES256"))
+
+
 def test_the_private_key_does_not_show_itself(issuer: TokenIssuer) -> None:
     _token(issuer)
     (key,) = issuer._keys.values()
