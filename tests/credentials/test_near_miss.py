@@ -222,6 +222,40 @@ def test_why_not(key: str, image: str, reason: str | None) -> None:
     assert why_not(key, image) == reason
 
 
+@pytest.mark.parametrize(
+    ("key", "image", "told"),
+    [
+        pytest.param("private-registry.io/v2", _APP, True, id="no slash"),
+        pytest.param("Private-Registry.io", _APP, True, id="case"),
+        pytest.param("private-registry.io:443", _APP, True, id="the default port"),
+        pytest.param("private-registry.io/apps/*", _APP, True, id="wildcard in the path"),
+        pytest.param("private-registry.io/other", _APP, False, id="another team"),
+        pytest.param("private-registry.io:5000", _APP, False, id="another port"),
+        pytest.param("test.private-registry.io", _APP, False, id="a host below"),
+        pytest.param("privat-registry.io", _APP, False, id="spelt almost alike"),
+        pytest.param("us-docker.pkg.dev", "eu-docker.pkg.dev/p/x", False, id="another region"),
+        pytest.param("docker.io/team-b", "docker.io/team-a/x", False, id="another team on Docker Hub"),
+    ],
+)
+def test_where_another_key_serves_the_image_a_key_for_a_place_like_it_is_right(
+    key: str, image: str, told: bool
+) -> None:
+    assert why_not(key, image) is not None
+    assert (why_not(key, image, is_served=True) is not None) is told
+
+
+@pytest.mark.parametrize(
+    ("key", "image"),
+    [
+        ("registry12.example.com", "registry13.example.com/x"),
+        ("192.168.10.1:5000", "192.168.10.12:5000/x"),
+        ("1234.dkr.ecr.us-east-1.amazonaws.com", "1234.dkr.ecr.us-east-2.amazonaws.com/x"),
+    ],
+)
+def test_hosts_that_differ_in_numbers_are_no_typing_errors(key: str, image: str) -> None:
+    assert why_not(key, image) is None
+
+
 def test_a_key_that_is_called_a_near_miss_does_miss() -> None:
     for key in ("HTTPS://foo.io", "foo.io/v2", "foo.io:443", "Foo.io", " foo.io", "*.foo.io", "foo.io."):
         entry = Credential(

@@ -18,6 +18,7 @@ from sealift.image import docker_hub
 
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
 _TAG = re.compile(r":[A-Za-z0-9_][A-Za-z0-9_.-]*$", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+")
 _QUOTES: Final = "\"'"
 _HUB_HOSTS: Final = docker_hub.HOSTS | {
     "hub.docker.com", "registry.docker.io", "auth.docker.io", "registry.hub.docker.com", "cloud.docker.com",
@@ -41,22 +42,36 @@ class _Loose:
     path: str
 
 
-def why_not(key: str, repository_name: str) -> str | None:
+def why_not(key: str, repository_name: str, *, is_served: bool = False) -> str | None:
     """What keeps `key` from serving an image, or None where it is about something else altogether.
 
     Args:
         key: A key that does not match, as it is written.
         repository_name: Registry and path of the image, without tag and digest.
+        is_served: Whether another key serves the image. Then a key for a place
+            like it is taken for what it says: many Secrets hold one key a team,
+            or one a region.
     """
     written = _read(key.strip().strip(_QUOTES))
     image = _read(repository_name)
     spelling = _spelling(key, written)
     if _is_hub(repository_name) and written.host.lower() in _HUB_HOSTS:
+        if is_served and _why_not_path(written, image) == _another_path(written, image):
+            return None
         return _in_one(spelling, _why_not_hub(written, repository_name, well_spelt=spelling is None))
     host = _why_not_host(written, image)
     if host is None:
         return None
-    return _in_one(spelling, host, _why_not_port(written, image), _why_not_path(written, image))
+    port, path = _why_not_port(written, image), _why_not_path(written, image)
+    if is_served and (_is_another_host(written, image) or path == _another_path(written, image)):
+        return None
+    return _in_one(spelling, host, port, path)
+
+
+def _is_another_host(written: _Loose, image: _Loose) -> bool:
+    """Whether the two name hosts that a person would tell apart. 443 is the port that is left out."""
+    same_port = (written.port or "443") == (image.port or "443")
+    return not same_port or written.host.lower().rstrip(".") != image.host.lower()
 
 
 @functools.lru_cache(maxsize=8192)
@@ -130,10 +145,19 @@ def _why_not_host(written: _Loose, image: _Loose) -> str | None:
         return _why_not_pattern(written, image)
     if wanted.endswith(f".{host}") or host.endswith(f".{wanted}"):
         return f"{host} is another host than {wanted}"
-    shortest = min(len(host), len(wanted))
-    if shortest >= _MIN_TYPO_LENGTH and nearly_equal(host.lower(), wanted.lower(), _MAX_TYPO):
+    if _is_misspelt(host.lower(), wanted.lower()):
         return f"{host} is spelt almost like {wanted}"
     return None
+
+
+@functools.lru_cache(maxsize=8192)
+def _is_misspelt(host: str, wanted: str) -> bool:
+    """Whether one is the other with a slip of the fingers. Hosts that differ in numbers are numbered."""
+    return (
+        min(len(host), len(wanted)) >= _MIN_TYPO_LENGTH
+        and _NUMBER.sub("0", host) != _NUMBER.sub("0", wanted)
+        and nearly_equal(host, wanted, _MAX_TYPO)
+    )
 
 
 def _why_not_pattern(written: _Loose, image: _Loose) -> str | None:
@@ -183,7 +207,7 @@ def _why_not_path(written: _Loose, image: _Loose) -> str | None:
         return None
     if path in {"/v1", "/v2"}:
         return _no_slash(path)
-    bare = path[3:] if path.startswith(("/v1/", "/v2/")) else path
+    bare = _bare(path)
     if bare == "/" or wanted.startswith(bare):
         return None
     if "*" in bare or "?" in bare:
@@ -197,7 +221,15 @@ def _why_not_path(written: _Loose, image: _Loose) -> str | None:
         return "the doubled slash counts"
     if wanted.lower().startswith(bare.lower()):
         return "upper and lower case count in the path"
-    return f"the path {bare} is not the beginning of {wanted}"
+    return _another_path(written, image)
+
+
+def _another_path(written: _Loose, image: _Loose) -> str:
+    return f"the path {_bare(written.path)} is not the beginning of {image.path}"
+
+
+def _bare(path: str) -> str:
+    return path[3:] if path.startswith(("/v1/", "/v2/")) else path
 
 
 def _no_slash(path: str) -> str:

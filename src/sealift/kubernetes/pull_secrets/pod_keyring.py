@@ -284,6 +284,6 @@ def _misses(credentials: Sequence[Credential], match: keyring.Match, repository:
     for credential in dict.fromkeys((one.source, one.key) for one in credentials):
         if credential not in matched:
             source, key = credential
-            reason = near_miss.why_not(key, repository)
+            reason = near_miss.why_not(key, repository, is_served=bool(match.credentials))
             if reason is not None:
                 yield NearMiss(source=source, key=key, reason=reason)
