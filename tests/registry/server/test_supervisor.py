@@ -485,3 +485,16 @@ def _sockets(pid: int) -> int:
         fields = line.split()
         count += fields[3] == "01" and fields[9] in inodes
     return count
+
+
+def test_workers_that_cannot_serve_end_the_server_without_a_traceback(tmp_path: Path) -> None:
+    """What only the workers open is gone under a running server: they say so, and it gives up."""
+    with serving(tmp_path) as server:
+        (server.data / "catalog.sqlite3").rename(server.data / "gone")
+        (server.data / "catalog.sqlite3").mkdir()
+        for pid in server.workers:
+            os.kill(pid, signal.SIGKILL)
+        assert server.process.wait(PATIENCE_SECONDS) == 8
+        server.wait_for("a worker cannot serve: ")
+        server.wait_for("error: the workers end as soon as they start|error: a worker ended before")
+        assert not any("Traceback" in line for line in server.said)

@@ -134,8 +134,23 @@ class Supervisor:
             self._kill_late()
             staying = {child.number for child in self._children.values() if child.kill_at is None}
             missing = [number for number in range(self.count) if number not in staying]
-            if missing and not self._start(missing):
+            if missing and not self._start_again(missing):
                 return
+
+    def _start_again(self, numbers: Sequence[int]) -> bool:
+        """`_start` in the place of workers that died, while the others serve.
+
+        Raises:
+            WorkersFail: They have died too often.
+        """
+        try:
+            return self._start(numbers)
+        except WorkersFail as failure:
+            self._crashes += 1
+            if self._crashes >= MOST_CRASHES:
+                raise
+            log.error("%s; it is tried again", failure)  # noqa: TRY400 - the worker said why
+            return True
 
     def _start(self, numbers: Sequence[int]) -> bool:
         """Fork workers and wait until they answer. False: a signal says stop.
@@ -192,6 +207,8 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
             self.work(place, lambda: _say_ready(writing))
             status = 0
+        except SealiftError as refused:
+            log.error("a worker cannot serve: %s (%s)", refused, refused.why)  # noqa: TRY400 - it says enough
         except BaseException:  # noqa: BLE001 - a worker has nobody above it: it says why and ends
             traceback.print_exc()
         finally:
