@@ -30,8 +30,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             (["account", "add", "other", "--password-stdin"], "ashok"),
             (["repo", "create", "apps/web"], None),
             (["repo", "create", "apps/index"], None),
+            (["repo", "create", "apps/public", "--visibility", "public"], None),
             (["grant", "add", "--to", "ashok", "--repo", "apps/*", "--actions", "pull"], None),
             (["push", f"oci:{image}", served.image("apps/web"), "--progress", "none"], None),
+            (["push", f"oci:{image}", served.image("apps/public"), "--progress", "none"], None),
             (["push", f"oci:{index}", served.image("apps/index"), "--progress", "none"], None),
         ):
             with (folder / (given or "admin")).open("rb") as standard_input:
@@ -116,6 +118,26 @@ def test_without_a_secret_the_registry_refuses(
 ) -> None:
     status, image = probed(pod(registry.image("apps/web"), names=None) + account(), tmp_path, capsys)
     assert (status, outcomes(image), image["verdict"]) == (1, ["unauthenticated"], "fails")
+
+
+def test_a_secret_that_is_not_in_the_input_may_hold_the_credential(
+    registry: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = pod(registry.image("apps/web"))
+    status, image = probed(text, tmp_path, capsys)
+    assert (status, outcomes(image), image["verdict"]) == (0, ["unauthenticated"], "unknown")
+    assert not any(one["certain"] for one in image["findings"])
+    status, image = probed(text, tmp_path, capsys, "--complete")
+    assert (status, image["verdict"]) == (1, "fails")
+
+
+def test_a_public_image_that_was_seen_to_work_is_no_cause_for_a_warning(
+    registry: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = pod(registry.image("apps/public"), names=None) + secret({registry.address: login()})
+    status, image = probed(text, tmp_path, capsys)
+    assert (status, outcomes(image), image["verdict"]) == (0, ["ok"], "pulls")
+    assert {one["severity"] for one in image["findings"]} == {"info"}
 
 
 def test_a_platform_that_is_not_in_the_index(

@@ -162,7 +162,7 @@ def explain(
         _print_document(report.document(explanations, fingerprints=fingerprints), output)
     if any(one.verdict == "fails" for one in explanations):
         return 1
-    return 6 if any(one.evidence.probed and one.verdict == "unknown" for one in explanations) else 0
+    return 6 if any(one.evidence.unanswered and one.verdict == "unknown" for one in explanations) else 0
 
 
 def _print_document(fields: Mapping[str, Any], output: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from tests.kubernetes.explain.manifests import (
     APP,
     evidence_of,
@@ -164,6 +165,27 @@ def test_the_text_for_a_person() -> None:
         "1 image: 1 unknown\n"
         "not looked at: 1 Service\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("parts", "why"),
+    [
+        pytest.param(
+            (pod(policy="IfNotPresent"), secret("nope")),
+            "nothing can be pulled, but the image may be on the node already",
+            id="poisoned",
+        ),
+        pytest.param(
+            (pod(policy="Never"), secret({})),
+            "nothing is pulled, and files do not say what is on the node",
+            id="never pulled",
+        ),
+    ],
+)
+def test_nobody_is_told_to_ask_the_registry_where_that_would_say_nothing(
+    parts: tuple[str, ...], why: str
+) -> None:
+    assert f"  verdict       unknown: {why}\n" in text([explained(*parts)], {}, plain)
 
 
 def test_a_caret_stands_under_what_is_wrong() -> None:

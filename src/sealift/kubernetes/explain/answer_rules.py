@@ -11,16 +11,16 @@ from sealift.kubernetes.explain.evidence import Evidence, OutcomeStatus
 from sealift.kubernetes.explain.findings import Finding
 from sealift.transport.redaction import printable
 
-_ANSWERS: Final[dict[OutcomeStatus, tuple[str, bool, str]]] = {
-    "unauthenticated": ("SL401", True, "the registry knows none of the credentials"),
-    "forbidden": ("SL402", True, "the credential is good, and has no right on this repository"),
-    "notFound": ("SL403", True, "the image is not there, or not for this credential"),
-    "platformMissing": ("SL407", True, "there is no image for the platform"),
-    "unreachable": ("SL404", False, "the registry cannot be reached from here"),
-    "tlsFailed": ("SL405", False, "the registry's certificate is not trusted here"),
-    "rateLimited": ("SL406", False, "the registry refuses more requests for now"),
+_ANSWERS: Final[dict[OutcomeStatus, tuple[str, str]]] = {
+    "unauthenticated": ("SL401", "the registry knows none of the credentials"),
+    "forbidden": ("SL402", "the credential is good, and has no right on this repository"),
+    "notFound": ("SL403", "the image is not there, or not for this credential"),
+    "platformMissing": ("SL407", "there is no image for the platform"),
+    "unreachable": ("SL404", "the registry cannot be reached from here"),
+    "tlsFailed": ("SL405", "the registry's certificate is not trusted here"),
+    "rateLimited": ("SL406", "the registry refuses more requests for now"),
 }
-"""Code, whether the node would get the same answer, and the words."""
+"""Code and words."""
 
 
 def answers(evidence: Evidence) -> Iterator[Finding]:
@@ -28,7 +28,7 @@ def answers(evidence: Evidence) -> Iterator[Finding]:
     outcomes = [attempt.outcome for attempt in evidence.attempts if attempt.outcome is not None]
     if not outcomes or evidence.proved or evidence.reference is None:
         return
-    all_certain = all(_ANSWERS[outcome.status][1] for outcome in outcomes if outcome.status != "ok")
+    all_certain = not evidence.unanswered and not evidence.input_is_short
     anonymous = not evidence.has_match
     repository = evidence.reference.repository
     fixes: dict[str, str] = {
@@ -40,9 +40,10 @@ def answers(evidence: Evidence) -> Iterator[Finding]:
         "platformMissing": f"sealift inspect {commands.word(str(evidence.reference))}",
     }
     for status in dict.fromkeys(outcome.status for outcome in outcomes):
-        code, _, words = _ANSWERS[status]
+        code, words = _ANSWERS[status]
         if status == "unauthenticated" and anonymous:
-            words = "the registry wants a credential, and the Pod has none for it"
+            owner = "the input" if evidence.input_is_short else "the Pod"
+            words = f"the registry wants a credential, and {owner} has none for it"
         messages = dict.fromkeys(outcome.message for outcome in outcomes if outcome.status == status)
         yield Finding(
             code=code,

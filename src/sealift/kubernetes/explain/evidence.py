@@ -9,7 +9,7 @@ from sealift.credentials.credential import Credential
 from sealift.image import docker_hub
 from sealift.image.reference import ImageReference, MalformedReference
 from sealift.kubernetes.explain.findings import Severity
-from sealift.kubernetes.objects import ImageUse, Pod, ServiceAccount
+from sealift.kubernetes.objects import DEFAULT_SERVICE_ACCOUNT, ImageUse, Pod, ServiceAccount
 from sealift.kubernetes.pull_secrets.pod_keyring import PodPull
 
 OutcomeStatus = Literal[
@@ -23,6 +23,9 @@ OutcomeStatus = Literal[
     "platformMissing",
 ]
 
+
+NO_ANSWER: Final[frozenset[OutcomeStatus]] = frozenset({"unreachable", "tlsFailed", "rateLimited"})
+"""From here. A node may get another answer, so nothing follows for it."""
 
 PUBLIC_REGISTRIES: Final = frozenset({"registry.k8s.io", "mcr.microsoft.com", "public.ecr.aws"})
 """Registries on which everything is public."""
@@ -101,6 +104,27 @@ class Evidence:
         return any(
             attempt.outcome is not None and attempt.outcome.status == "ok" for attempt in self.attempts
         )
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether some attempt was made and the registry could not be asked."""
+        return any(
+            attempt.outcome is not None and attempt.outcome.status in NO_ANSWER for attempt in self.attempts
+        )
+
+    @property
+    def input_is_short(self) -> bool:
+        """Whether a credential may come from an object that is named and not in the input.
+
+        The ServiceAccount ``default`` is in every namespace and in few files, and rarely names a Secret:
+        it does not count.
+        """
+        if self.complete or self.pull is None:
+            return False
+        takes_account = not self.pod.image_pull_secrets
+        account = self.pod.service_account_name
+        unknown = takes_account and self.service_account is None and account != DEFAULT_SERVICE_ACCOUNT
+        return unknown or bool(self.pull.missing)
 
     @property
     def is_always_public(self) -> bool:

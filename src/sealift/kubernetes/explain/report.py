@@ -209,10 +209,17 @@ def _attempts(evidence: Evidence, paint: Painter) -> list[str]:
 
 
 def _reason(one: Explanation) -> str:
+    evidence = one.evidence
     if one.verdict != "unknown":
         return ""
-    if one.evidence.probed:
+    if evidence.pull_policy == "Never":
+        return ": nothing is pulled, and files do not say what is on the node"
+    if not evidence.attempts:
+        return ": nothing can be pulled, but the image may be on the node already"
+    if evidence.unanswered:
         return ": the registry could not be asked"
+    if evidence.probed:
+        return ": what is named and not in the input may hold the credential"
     return ": files do not prove a pull; --probe asks the registry"
 
 

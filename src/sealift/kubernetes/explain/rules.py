@@ -14,7 +14,7 @@ from typing import Final, Literal
 from sealift.kubernetes.explain.answer_rules import answers
 from sealift.kubernetes.explain.credential_rules import credentials, order
 from sealift.kubernetes.explain.evidence import Evidence
-from sealift.kubernetes.explain.findings import Finding
+from sealift.kubernetes.explain.findings import Finding, Severity
 from sealift.kubernetes.explain.name_rules import name, policy, short_name
 from sealift.kubernetes.explain.secret_rules import (
     ignored,
@@ -49,9 +49,16 @@ def explain(evidence: Evidence) -> tuple[Finding, ...]:
     """Every cause that the evidence supports, the gravest first and the certain before the likely."""
     found = [finding for rule in RULES for finding in rule(evidence)]
     if evidence.proved:
-        found = [replace(one, severity="warning") if one.severity == "error" else one for one in found]
+        found = [replace(one, severity=_after_proof(one)) for one in found]
     unique = dict.fromkeys(found)
     return tuple(sorted(unique, key=lambda one: (_SEVERITIES.index(one.severity), not one.certain)))
+
+
+def _after_proof(finding: Finding) -> Severity:
+    """How grave a finding is once the pull was seen to work. What was only likely is no warning then."""
+    if not finding.certain:
+        return "info"
+    return "warning" if finding.severity == "error" else finding.severity
 
 
 def verdict(evidence: Evidence, findings: tuple[Finding, ...]) -> Verdict:
