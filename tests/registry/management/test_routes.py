@@ -464,3 +464,32 @@ async def test_a_long_list_of_repositories_comes_in_pages(client: Client, tmp_pa
         last = page["continue"]
     assert seen == sorted(seen)
     assert len(seen) == 503
+
+
+async def test_pages_tell_nothing_of_repositories_that_the_caller_may_not_see(
+    client: Client, tmp_path: Path
+) -> None:
+    with Catalog(tmp_path / "data" / "catalog.sqlite3") as catalog:
+        await catalog.write(
+            lambda transaction: (
+                [
+                    transaction._connection.execute(
+                        "INSERT INTO repository (name, visibility, created_at, created_by)"
+                        " VALUES (?, ?, 1, 'x')",
+                        (f"apps/{number:04}", "public" if number > 600 else "private"),
+                    )
+                    for number in range(1, 1102)
+                ]
+                and None
+            )
+        )
+    pages, last = [], ""
+    while True:
+        reply = await client.ask("GET", f"/api/v1/repositories?last={last}", auth=basic("stranger"))
+        pages.append([item["name"] for item in reply.json["items"]])
+        last = reply.json["continue"]
+        if last is None:
+            break
+        assert last == pages[-1][-1]
+    public = [f"apps/{number:04}" for number in range(601, 1102)] + ["ashok/public"]
+    assert pages == [public[:500], public[500:]]

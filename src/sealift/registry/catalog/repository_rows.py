@@ -41,11 +41,6 @@ _REPOSITORIES = select(
     repository.c.created_by,
 ).join_from(repository, principal, principal.c.id == repository.c.owner_id, isouter=True)
 _REPOSITORY = Query(_REPOSITORIES.where(repository.c.name == bindparam("name")))
-_REPOSITORIES_AFTER = Query(
-    _REPOSITORIES.where(repository.c.name > bindparam("last"))
-    .order_by(repository.c.name)
-    .limit(bindparam("most"))
-)
 _NOT_OWNED_UNDER = Query(
     select(repository.c.name)
     .where(
@@ -85,11 +80,6 @@ def repository_row(reader: Reader, name: str) -> RepositoryRow | None:
     """The repository of that name."""
     row = reader.first(_REPOSITORY, name=name)
     return None if row is None else _repository(row)
-
-
-def repositories_after(reader: Reader, last: str, most: int) -> list[RepositoryRow]:
-    """Up to `most` repositories whose names come after `last`, in byte order."""
-    return [_repository(row) for row in reader.all(_REPOSITORIES_AFTER, last=last, most=most)]
 
 
 def other_owner_under(reader: Reader, name: str, owner_id: int) -> str | None:

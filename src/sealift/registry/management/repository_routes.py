@@ -7,11 +7,11 @@ from sealift.registry.access.audit_trail import AuditTrail
 from sealift.registry.access.guard import Guard
 from sealift.registry.access.permissions import RepositoryFacts, is_owner
 from sealift.registry.catalog.database import Catalog
+from sealift.registry.catalog.repositories import visible_names
 from sealift.registry.catalog.repository_rows import (
     RepositoryRow,
     create_repository,
     delete_repository,
-    repositories_after,
     repository_row,
     set_visibility,
 )
@@ -27,7 +27,7 @@ from sealift.registry.management.documents import (
 from sealift.registry.management.refusal import ManagementRefusal, not_found
 
 PAGE: Final = 500
-"""Repositories looked at for one page of a list."""
+"""Repositories on one page of a list."""
 
 
 class RepositoryRoutes:
@@ -39,14 +39,21 @@ class RepositoryRoutes:
         self._audit = audit
 
     async def list(self, call: Call) -> Answer:
-        """Those that the caller may see, by name, a page at a time (``?last=``)."""
-        rows = repositories_after(self._catalog, call.query.get("last", ("",))[0], PAGE)
+        """Those that the caller may see, by name, a page at a time (``?last=``).
+
+        Pages are made of what may be seen and of nothing else: neither where one
+        ends nor how long it is tells of another's repositories.
+        """
+        last = call.query.get("last", ("",))[0]
+        names = visible_names(self._catalog, self._guard.visible(call.principal), last=last, most=PAGE + 1)
+        page = names[:PAGE]
         shown = [
             repository_document(row, actions)
-            for row in rows
-            if (actions := self._guard.held(call.principal, row.name))
+            for name in page
+            if (row := repository_row(self._catalog, name)) is not None
+            and (actions := self._guard.held(call.principal, name))
         ]
-        return written(RepositoryList(items=shown, continue_=rows[-1].name if len(rows) == PAGE else None))
+        return written(RepositoryList(items=shown, continue_=page[-1] if len(names) > PAGE else None))
 
     async def create(self, call: Call) -> Answer:
         """Make a repository (201), for admins and in the caller's own name."""
