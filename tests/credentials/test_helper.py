@@ -121,3 +121,11 @@ async def test_erase(script: str, fails: bool, tmp_path: Path) -> None:
     else:
         await asked.erase("r.io")
     assert (tmp_path / "given").read_text() == "r.io"
+
+
+@pytest.mark.parametrize("secret", ["canary", 'can"ary', "canäry"])
+async def test_a_helper_that_shows_what_it_was_given_is_not_repeated(secret: str, tmp_path: Path) -> None:
+    talkative = helper(tmp_path, f'cat "{tmp_path}/given"; exit 1')
+    with pytest.raises(HelperFailed) as raised:
+        await talkative.store("r.io", HelperEntry(username="u", secret=SecretText(secret)))
+    assert raised.value.why == "docker-credential-test store ended with status 1"

@@ -120,18 +120,14 @@ async def _login(
         # The scheme first: nobody types a password for a registry that does not answer.
         await client.ping(registry)
         username, password = given
-        stored = await LoginKeyring(os.environ).credentials_for(registry)
-        if username is None and password is None and stored:
-            shown = f" as {stored[0].username}" if stored[0].username else ""
-            click.echo(f"trying the login that is stored{shown}", err=True)
-            try:
-                await client.prove(registry, stored[0])
-            except Unauthenticated:
-                click.echo("the registry does not accept it any more", err=True)
-            else:
+        suggested = ""
+        if username is None and password is None:
+            stored = await LoginKeyring(os.environ).credentials_for(registry)
+            if stored and await _still_good(client, registry, stored[0]):
                 await _after(client, registry)
                 return
-        credential = _asked_for(server, username, password, stored[0].username if stored else "")
+            suggested = stored[0].username if stored else ""
+        credential = _asked_for(server, username, password, suggested)
         try:
             proof = await client.prove(registry, credential)
         except Unauthenticated as error:
@@ -148,6 +144,19 @@ async def _login(
                 err=True,
             )
         await _after(client, registry)
+
+
+async def _still_good(client: RegistryClient, registry: str, stored: Credential) -> bool:
+    from sealift.client.errors import Unauthenticated
+
+    shown = f" as {stored.username}" if stored.username else ""
+    click.echo(f"trying the login that is stored{shown}", err=True)
+    try:
+        await client.prove(registry, stored)
+    except Unauthenticated:
+        click.echo("the registry does not accept it any more", err=True)
+        return False
+    return True
 
 
 async def _after(client: RegistryClient, registry: str) -> None:

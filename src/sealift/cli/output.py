@@ -32,6 +32,10 @@ def output_option(command: _Command) -> _Command:
     )(command)
 
 
+THOUSAND = 1000
+UNITS = ("kB", "MB", "GB", "TB", "PB")
+
+
 def print_document(kind: str, fields: Mapping[str, Any], output: OutputFormat) -> None:
     """Print a document as JSON or YAML, with the version and kind that every one of ours carries."""
     document = {"apiVersion": API_VERSION, "kind": kind, **fields}
@@ -67,14 +71,13 @@ def _write(text: str) -> None:
 
 def human_size(size: int) -> str:
     """A number of bytes for people: ``12.3 MB``. Powers of ten, as registries show them."""
-    if size < 1000:  # noqa: PLR2004  the first unit
+    if size < THOUSAND:
         return f"{size} B"
-    value = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 1000:  # noqa: PLR2004  the next unit
-            return f"{value:.1f} {unit}"
-    return f"{value:.1f} PB"
+    value, units = size / THOUSAND, iter(UNITS)
+    unit = next(units)
+    while round(value, 1) >= THOUSAND and unit != UNITS[-1]:
+        value, unit = value / THOUSAND, next(units)
+    return f"{value:.1f} {unit}"
 
 
 def short_digest(descriptor: Descriptor) -> str:

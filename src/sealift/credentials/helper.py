@@ -97,7 +97,10 @@ class CredentialHelper:
         document = {"ServerURL": server, "Username": entry.username, "Secret": entry.secret.reveal()}
         status, output = await self._run("store", json.dumps(document).encode())
         if status != 0:
-            raise self._failed("store", status, output)
+            # A helper in trouble may show what it was given, as it is or as the JSON had it.
+            held = entry.secret.reveal()
+            shows = held in output.decode("utf-8", "replace") or json.dumps(held)[1:-1].encode() in output
+            raise self._failed("store", status, b"" if shows else output)
 
     async def erase(self, server: str) -> None:
         """Have the helper forget a server. That it knew none is no failure.
