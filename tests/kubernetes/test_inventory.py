@@ -140,7 +140,21 @@ def test_kinds_of_other_groups_are_only_counted() -> None:
         "apiVersion: serving.example.com/v1\nkind: Pod\nmetadata: {name: a}\n---\n"
         "apiVersion: example.com/v1\nkind: Secret\nmetadata: {name: a}\n"
     )
-    assert (found.pods, found.secrets, found.others) == ([], {}, Counter({"Pod": 1, "Secret": 1}))
+    others = Counter({"Pod of serving.example.com/v1": 1, "Secret of example.com/v1": 1})
+    assert (found.pods, found.secrets, found.others) == ([], {}, others)
+
+
+def test_a_kind_with_the_wrong_version_is_counted_with_it() -> None:
+    found = inventory("apiVersion: v1\nkind: Deployment\n---\nkind: deployment\n---\nkind: Service\n")
+    assert found.others == Counter({"Deployment of v1": 1, "deployment of no apiVersion": 1, "Service": 1})
+
+
+def test_a_typed_list_gives_its_version_to_its_items() -> None:
+    found = inventory(
+        "apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- metadata: {name: a}\n"
+        "  spec: {template: {spec: {containers: [{image: x}]}}}\n"
+    )
+    assert [(pod.kind, pod.name, len(pod.images)) for pod in found.pods] == [("Deployment", "a", 1)]
 
 
 def test_of_two_objects_with_one_name_the_later_counts() -> None:

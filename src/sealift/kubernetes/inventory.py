@@ -39,6 +39,7 @@ TEMPLATES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 }
 """Where the Pod spec is, by API group and kind."""
 
+_KNOWN_KINDS: Final = frozenset(kind.lower() for _, kind in TEMPLATES) | {"secret", "serviceaccount"}
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
 _MAX_LIST_DEPTH: Final = 8
 """Lists in Lists. kubectl prints one; nobody needs more than a few."""
@@ -51,7 +52,11 @@ _TYPE_NAMES: Final[Mapping[type, str]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Inventory:
-    """What some manifests hold. Of two objects with one name the later counts, as with ``kubectl apply``."""
+    """What some manifests hold.
+
+    Of two Secrets or ServiceAccounts with one name the later counts, as with
+    ``kubectl apply``. Pods are all kept: whoever has two of a name wants to know of both.
+    """
 
     pods: list[Pod] = field(default_factory=list)
     secrets: dict[tuple[str, str], Secret] = field(default_factory=dict)
@@ -74,9 +79,19 @@ def take_inventory(documents: Iterable[Document], *, namespace: str = DEFAULT_NA
     """
     found = Inventory()
     for document in documents:
-        for each in _flatten(_View(document, document.root, ""), None, 0):
+        for each in _flatten(_View(document, document.root, ""), _NO_TYPE, 0):
             _sort(each, found, namespace)
     return found
+
+
+class _Type(NamedTuple):
+    """What an object is. A typed list gives both to items that have none."""
+
+    version: str
+    kind: str
+
+
+_NO_TYPE: Final = _Type("", "")
 
 
 class _Identity(NamedTuple):
@@ -142,6 +157,15 @@ class _View:
         found = self.get(key)
         return "" if found is None else found.as_text()
 
+    def flag(self, key: str) -> bool:
+        """A member that is true or false; false where it is absent or null."""
+        found = self.get(key)
+        if found is None:
+            return False
+        if not isinstance(found.node.value, bool):
+            raise found.wrong("true or false")
+        return found.node.value
+
     def as_text(self) -> str:
         """This value, which must be text."""
         if not isinstance(self.node.value, str):
@@ -160,9 +184,10 @@ class _View:
         )
 
 
-def _flatten(view: _View, implied_kind: str | None, depth: int) -> Iterator[tuple[_View, str]]:
-    """Objects with their kinds, Lists taken apart. A typed list gives its kind to items that have none."""
-    kind = view.text("kind") or implied_kind
+def _flatten(view: _View, implied: _Type, depth: int) -> Iterator[tuple[_View, _Type]]:
+    """Objects with their types, Lists taken apart."""
+    kind = view.text("kind") or implied.kind
+    version = view.text("apiVersion") or implied.version
     if not kind:
         raise UnreadableManifest(
             f"{view.place}: the object has no kind",
@@ -171,7 +196,7 @@ def _flatten(view: _View, implied_kind: str | None, depth: int) -> Iterator[tupl
         )
     if not kind.endswith("List") or view.get("items") is None:
         if kind != "List":
-            yield view, kind
+            yield view, _Type(version, kind)
         return
     if depth >= _MAX_LIST_DEPTH:
         raise UnreadableManifest(
@@ -179,14 +204,13 @@ def _flatten(view: _View, implied_kind: str | None, depth: int) -> Iterator[tupl
             why=f"at most {_MAX_LIST_DEPTH} levels are read",
             hint="write the objects one after the other, with --- between them",
         )
-    item_kind = kind.removesuffix("List") or None
-    for item in view.items("items"):
-        yield from _flatten(item, item_kind, depth + 1)
+    item = _Type(version, kind.removesuffix("List")) if kind != "List" else _NO_TYPE
+    for each in view.items("items"):
+        yield from _flatten(each, item, depth + 1)
 
 
-def _sort(each: tuple[_View, str], found: Inventory, default_namespace: str) -> None:
-    view, kind = each
-    version = view.text("apiVersion")
+def _sort(each: tuple[_View, _Type], found: Inventory, default_namespace: str) -> None:
+    view, (version, kind) = each
     group = version.rpartition("/")[0]
     metadata = view.get("metadata")
     identity = _Identity(default_namespace, "", "")
@@ -201,7 +225,9 @@ def _sort(each: tuple[_View, str], found: Inventory, default_namespace: str) -> 
     if path is not None:
         found.pods.append(_pod(view, kind, identity, path))
     elif group or kind not in {"Secret", "ServiceAccount"}:
-        found.others[kind] += 1
+        # Whoever writes apiVersion: v1 for a Deployment shall see why it was not read.
+        is_known = kind.lower() in _KNOWN_KINDS
+        found.others[f"{kind} of {version or 'no apiVersion'}" if is_known else kind] += 1
     elif kind == "Secret":
         found.secrets[key] = _secret(view, identity)
     else:
@@ -281,6 +307,7 @@ def _secret(view: _View, identity: _Identity) -> Secret:
         **identity._asdict(),
         type=view.text("type") or "Opaque",
         data=data,
+        immutable=view.flag("immutable"),
         place=view.place,
         data_places=places,
     )

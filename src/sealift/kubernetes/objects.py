@@ -37,6 +37,9 @@ class Secret:
     name: str
     type: str
     data: Mapping[str, bytes] = field(repr=False)
+    immutable: bool = False
+    """Whether its content cannot be changed (R-SEC-19)."""
+
     uid: str = ""
     """Empty for a manifest. A node's pull records know a Secret by it (R-ENS-9)."""
 

@@ -58,7 +58,12 @@ def _new_credential(evidence: Evidence) -> str:
     for attempt in evidence.attempts:
         credential = attempt.credential
         if credential is not None and credential.source.kind == "Secret":
-            return commands.create_secret(
-                credential.source.name, evidence.pod.namespace, credential.key, credential.username
-            )
+            decoded = evidence.decoded(credential.source.name)
+            if decoded is not None:
+                return commands.mend_secret(
+                    decoded.secret,
+                    credential.key,
+                    credential.username,
+                    holds_more=len(decoded.credentials) > 1,
+                )
     return commands.create_secret("NAME", evidence.pod.namespace, evidence.server_key)

@@ -5,7 +5,7 @@ things together says how a registry is reached.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from sealift.image.reference import ImageReference, MalformedReference, default_
 from sealift.kubernetes.explain.evidence import Attempt, Evidence, Outcome
 from sealift.kubernetes.inventory import Inventory
 from sealift.kubernetes.manifests import MAX_FILE_SIZE, Document, UnreadableManifest, read_documents
-from sealift.kubernetes.objects import DEFAULT_SERVICE_ACCOUNT, ImageUse, Pod, ServiceAccount
+from sealift.kubernetes.objects import DEFAULT_SERVICE_ACCOUNT, ImageUse, Pod, Secret, ServiceAccount
 from sealift.kubernetes.pull_secrets.pod_keyring import PodKeyrings
 
 STANDARD_INPUT: Final = "-"
@@ -99,14 +99,14 @@ class Question:
 def gather(inventory: Inventory, question: Question) -> tuple[Evidence, ...]:
     """Evidence on every image of every Pod."""
     keyrings = PodKeyrings(inventory.secrets, node=question.node)
-    namespaces: dict[str, tuple[str, ...]] = {}
-    for namespace, name in inventory.secrets:
-        namespaces[name] = (*namespaces.get(name, ()), namespace)
+    namesakes: dict[str, list[Secret]] = {}
+    for secret in inventory.secrets.values():
+        namesakes.setdefault(secret.name, []).append(secret)
     found: list[Evidence] = []
     for each in inventory.pods:
         pod = _with_account(each, question.service_account)
         account = _account(pod, inventory)
-        found += [_evidence(pod, use, account, keyrings, namespaces, question) for use in pod.images]
+        found += [_evidence(pod, use, account, keyrings, namesakes, question) for use in pod.images]
     return tuple(found)
 
 
@@ -134,7 +134,7 @@ def _evidence(  # noqa: PLR0917  all of one kind: what there is to look at
     use: ImageUse,
     account: ServiceAccount | None,
     keyrings: PodKeyrings,
-    namespaces: dict[str, tuple[str, ...]],
+    namesakes: Mapping[str, Sequence[Secret]],
     question: Question,
 ) -> Evidence:
     policy = use.pull_policy or default_pull_policy(use.image)
@@ -162,7 +162,7 @@ def _evidence(  # noqa: PLR0917  all of one kind: what there is to look at
         attempts=tuple(Attempt(credential=credential) for credential in pull.attempts),
         service_account=account,
         complete=question.complete,
-        elsewhere={name: namespaces[name] for name in pull.missing if name in namespaces},
+        elsewhere={name: tuple(namesakes[name]) for name in pull.missing if name in namesakes},
         now=question.now,
     )
 

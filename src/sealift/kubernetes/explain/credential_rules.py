@@ -57,7 +57,7 @@ def credentials(evidence: Evidence) -> Iterator[Finding]:
                 )
     for one in pull.used:
         helpers = [name for name in one.config.unused if name.lower() in _HELPER_FIELDS]
-        name, namespace = one.secret.name, one.secret.namespace
+        name = one.secret.name
         if helpers:
             yield Finding(
                 code="SL206",
@@ -65,7 +65,9 @@ def credentials(evidence: Evidence) -> Iterator[Finding]:
                 certain=True,
                 summary=f"the Secret {printable(name)} holds {printable(helpers[0])}, which the kubelet does"
                 " not read: the passwords that a helper keeps are not in it",
-                fix=commands.create_secret(name, namespace, evidence.server_key),
+                fix=commands.mend_secret(
+                    one.secret, evidence.server_key, holds_more=len(one.credentials) > 1
+                ),
             )
         if not one.config.entries:
             severity, certain = evidence.weight
@@ -74,7 +76,7 @@ def credentials(evidence: Evidence) -> Iterator[Finding]:
                 severity=severity,
                 certain=certain,
                 summary=f"the Secret {printable(name)} has no entry in auths",
-                fix=commands.create_secret(name, namespace, evidence.server_key),
+                fix=commands.mend_secret(one.secret, evidence.server_key, holds_more=False),
             )
 
 
@@ -126,16 +128,17 @@ def _about(
 ) -> Finding:
     source = credential.source
     name = f"the Secret {printable(source.name)}" if source.kind == "Secret" else printable(source.name)
+    username = "" if _NOT_UTF8.search(credential.username) else credential.username.strip()
+    decoded = evidence.decoded(source.name) if source.kind == "Secret" else None
     return Finding(
         code=code,
         severity=severity,
         certain=certain,
         summary=f"{name}, key {printable(shown_key(credential.key))}: {summary}",
-        fix=commands.create_secret(
-            source.name if source.kind == "Secret" else "NAME",
-            source.namespace or evidence.pod.namespace,
-            credential.key,
-            "" if _NOT_UTF8.search(credential.username) else credential.username.strip(),
+        fix=commands.create_secret("NAME", evidence.pod.namespace, credential.key, username)
+        if decoded is None
+        else commands.mend_secret(
+            decoded.secret, credential.key, username, holds_more=len(decoded.credentials) > 1
         ),
     )
 

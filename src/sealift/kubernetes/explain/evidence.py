@@ -9,8 +9,8 @@ from sealift.credentials.credential import Credential
 from sealift.image import docker_hub
 from sealift.image.reference import ImageReference, MalformedReference
 from sealift.kubernetes.explain.findings import Severity
-from sealift.kubernetes.objects import DEFAULT_SERVICE_ACCOUNT, ImageUse, Pod, ServiceAccount
-from sealift.kubernetes.pull_secrets.pod_keyring import PodPull
+from sealift.kubernetes.objects import DEFAULT_SERVICE_ACCOUNT, ImageUse, Pod, Secret, ServiceAccount
+from sealift.kubernetes.pull_secrets.pod_keyring import DecodedSecret, PodPull
 
 OutcomeStatus = Literal[
     "ok",
@@ -82,8 +82,8 @@ class Evidence:
     complete: bool = False
     """Whether the input is all there is, so that what is not in it does not exist."""
 
-    elsewhere: Mapping[str, tuple[str, ...]]
-    """For each missing Secret the namespaces that have one of that name."""
+    elsewhere: Mapping[str, tuple[Secret, ...]]
+    """For each missing Secret those of that name in other namespaces."""
 
     now: datetime
     """The time of asking, for tokens that expire."""
@@ -143,6 +143,11 @@ class Evidence:
         Likely fatal where there is no other one, and of no matter where one is or none is needed.
         """
         return ("info", True) if self.has_match or self.is_always_public else ("error", False)
+
+    def decoded(self, name: str) -> DecodedSecret | None:
+        """The Secret of that name among those that were read."""
+        used = self.pull.used if self.pull is not None else ()
+        return next((one for one in used if one.secret.name == name), None)
 
     @property
     def server_key(self) -> str:

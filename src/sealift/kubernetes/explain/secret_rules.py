@@ -3,6 +3,7 @@
 Spec: R-SEC-1, R-SEC-2, R-SEC-12 to R-SEC-14, R-KEY-15, R-KEY-22 to R-KEY-24.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -35,7 +36,9 @@ def poisoned(evidence: Evidence) -> Iterator[Finding]:
             certain=certain,
             summary=f"the Secret {printable(secret.name)}{_at(place)} cannot be decoded, and no credential"
             f" of the Pod is used: {printable(error.place)}: {printable(error.go_text)}",
-            fix=commands.create_secret(secret.name, secret.namespace, error.key or evidence.server_key),
+            fix=commands.mend_secret(
+                secret, error.key or evidence.server_key, holds_more=_holds_more(secret.data[data_key])
+            ),
         )
 
 
@@ -62,7 +65,7 @@ def ignored(evidence: Evidence) -> Iterator[Finding]:
             code, summary = "SL203", f"{name} has {keys}, and its type goes with {DATA_KEYS[secret.type]}"
         else:
             code, summary = "SL204", f"{name} is empty"
-            remake = commands.create_secret(secret.name, secret.namespace, evidence.server_key)
+            remake = commands.mend_secret(secret, evidence.server_key, holds_more=False)
         yield Finding(code=code, severity=severity, certain=certain, summary=summary, fix=remake)
 
 
@@ -75,15 +78,17 @@ def missing(evidence: Evidence) -> Iterator[Finding]:
     fatal = evidence.complete and not evidence.has_match and not evidence.is_always_public
     for name in pull.missing:
         others = evidence.elsewhere.get(name, ())
-        where = f"; there is one in {', '.join(printable(other) for other in others[:3])}" if others else ""
+        namespaces = ", ".join(printable(other.namespace) for other in others[:3])
+        where = f"; there is one in {namespaces}" if others else ""
+        copied = next((other for other in others if other.type in DATA_KEYS), None)
         known = "does not exist" if evidence.complete else "is not among the input"
         yield Finding(
             code="SL103",
             severity="error" if fatal and pull.attempts else "warning",
             certain=evidence.complete,
             summary=f"the Secret {printable(name)} of the namespace {printable(namespace)} {known}{where}",
-            fix=commands.copy_secret(name, others[0], namespace)
-            if others
+            fix=commands.copy_secret(copied, namespace, name)
+            if copied is not None
             else commands.create_secret(name, namespace, evidence.server_key),
         )
 
@@ -95,7 +100,6 @@ def near_misses(evidence: Evidence) -> Iterator[Finding]:
     severity, certain = evidence.weight
     for miss in evidence.pull.near_misses:
         source = miss.source
-        namespace = source.namespace or evidence.pod.namespace
         if miss.would_match:
             yield _out_of_reach(evidence, miss)
         elif location_of(miss.key) == docker_hub.LEGACY_DOMAIN and evidence.has_match:
@@ -105,7 +109,7 @@ def near_misses(evidence: Evidence) -> Iterator[Finding]:
                 certain=True,
                 summary=f"the Docker Hub credential in the Secret {printable(source.name)} is not tried:"
                 " another key matches, and hides it",
-                fix=commands.decode_secret(source.name, namespace),
+                fix=_show_keys(evidence, source.name),
             )
         else:
             key, secret = printable(shown_key(miss.key)), printable(source.name)
@@ -140,7 +144,7 @@ def _out_of_reach(evidence: Evidence, miss: NearMiss) -> Finding:
             certain=certain,
             summary=f"the Secret {printable(name)} with the right key is in the namespace"
             f" {printable(namespace)}, and the Pod is in {printable(evidence.pod.namespace)}",
-            fix=commands.copy_secret(name, namespace, evidence.pod.namespace),
+            fix=_copied(evidence, miss),
         )
     if account is not None and name in account.image_pull_secrets and evidence.pod.image_pull_secrets:
         return Finding(
@@ -158,6 +162,37 @@ def _out_of_reach(evidence: Evidence, miss: NearMiss) -> Finding:
         summary=f"the Secret {printable(name)} has the right key, and the Pod does not name it",
         fix=commands.name_secret(evidence.pod, name),
     )
+
+
+def _copied(evidence: Evidence, miss: NearMiss) -> str:
+    """Copy the Secret to the Pod's namespace, and have the Pod name it if it does not."""
+    pod, pull = evidence.pod, evidence.pull
+    name = miss.source.name
+    if miss.name_is_taken:
+        name = f"{name}-{miss.source.namespace}"
+    if miss.secret is None or miss.secret.type not in DATA_KEYS:
+        made = commands.create_secret(name, pod.namespace, evidence.server_key)
+    else:
+        made = commands.copy_secret(miss.secret, pod.namespace, name)
+    is_named = pull is not None and name in pull.named
+    return made if is_named else f"{made}  # then {commands.name_secret(pod, name)}"
+
+
+def _show_keys(evidence: Evidence, name: str) -> str:
+    decoded = evidence.decoded(name)
+    if decoded is None:
+        return "take the other key out of the Secret, or put the right password there"
+    return commands.decode_secret(decoded.secret)
+
+
+def _holds_more(content: bytes) -> bool:
+    """Whether a Secret that cannot be decoded may hold entries that are right."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    entries = document.get("auths", document) if isinstance(document, dict) else None
+    return isinstance(entries, dict) and len(entries) > 1
 
 
 def nothing_matches(evidence: Evidence) -> Iterator[Finding]:
@@ -265,6 +300,9 @@ def _right_secret(evidence: Evidence, name: str, *, replace: bool) -> str:
     users = {entry.username for entry in entries}
     user = next(iter(users)) if len(users) == 1 else ""
     if replace and len(entries) <= 1:
+        decoded = evidence.decoded(name)
+        if decoded is not None:
+            return commands.mend_secret(decoded.secret, evidence.server_key, user, holds_more=False)
         return commands.create_secret(name, pod.namespace, evidence.server_key, user)
     beside = f"{name}-2"
     made = commands.create_secret(beside, pod.namespace, evidence.server_key, user)

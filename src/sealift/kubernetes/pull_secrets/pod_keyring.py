@@ -39,6 +39,12 @@ class NearMiss:
     would_match: bool = False
     """Whether the key is right and only the Secret is out of the Pod's reach."""
 
+    secret: Secret | None = None
+    """The one that is out of reach."""
+
+    name_is_taken: bool = False
+    """Whether the Pod's namespace has another Secret of that name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredSecret:
@@ -258,7 +264,16 @@ class PodKeyrings:
             source = credential.source
             if source.namespace != namespace:
                 reason = f"the Secret is in the namespace {source.namespace}, and the Pod is in {namespace}"
-                elsewhere.append(NearMiss(source=source, key=credential.key, reason=reason, would_match=True))
+                elsewhere.append(
+                    NearMiss(
+                        source=source,
+                        key=credential.key,
+                        reason=reason,
+                        would_match=True,
+                        secret=self._secrets[source.namespace or "", source.name],
+                        name_is_taken=(namespace, source.name) in self._secrets,
+                    )
+                )
             elif source.name not in names:
                 reason = "the key matches, but the Pod does not name this Secret"
                 here.append(NearMiss(source=source, key=credential.key, reason=reason, would_match=True))
