@@ -343,6 +343,46 @@ _TEMPLATE = (
 )
 
 
+@pytest.mark.parametrize(
+    ("image", "fix"),
+    [
+        ("r.io/x:${TAG}", "envsubst < f.yaml | kubectl apply -f -"),
+        ("r.io/x:$TAG", "envsubst < f.yaml | kubectl apply -f -"),
+        (
+            "{{ .Values.image }}",
+            "apply what helm makes of the chart: helm template NAME CHART | kubectl apply -f -",
+        ),
+        (
+            "<image>",
+            "expand it before the manifest is applied: envsubst, helm template, or kustomize build",
+        ),
+        (" ", "write an image in f.yaml:7"),
+    ],
+)
+def test_how_an_image_is_filled_in(image: str, fix: str) -> None:
+    assert [one.fix for one in explained(pod(image), _GOOD).findings] == [fix]
+
+
+@pytest.mark.parametrize(
+    ("old", "told"),
+    [
+        pytest.param(
+            secret('{"private-registry.io":{}}'),
+            "the Secret regcred has no entry in auths: its registries stand at the top, as in a .dockercfg",
+            id="without auths",
+        ),
+        pytest.param(
+            secret('{"auths":{"r.io":{}}}', kind="kubernetes.io/dockercfg", key=".dockercfg"),
+            f"no key of the Pod's Secrets serves {APP}, so it is pulled anonymously; the keys are: auths,"
+            " which a .dockercfg does not have around its registries",
+            id="with auths where there is none",
+        ),
+    ],
+)
+def test_content_of_the_other_type_is_recognised(old: str, told: str) -> None:
+    assert told in [one.summary for one in explained(pod(), old).findings]
+
+
 def test_a_template_may_hold_white_space_and_its_pods_fail() -> None:
     explanation = explained(_TEMPLATE.replace("CONTAINER", '"nginx "'), _GOOD)
     assert (codes(explanation), explanation.verdict) == ([("SL304", "error", True)], "fails")

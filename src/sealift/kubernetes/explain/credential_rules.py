@@ -70,12 +70,14 @@ def credentials(evidence: Evidence) -> Iterator[Finding]:
                 ),
             )
         if not one.config.entries:
+            bare = any("." in name or ":" in name for name in one.config.unused)
             severity, certain = evidence.weight
             yield Finding(
                 code="SL204",
                 severity=severity,
                 certain=certain,
-                summary=f"the Secret {printable(name)} has no entry in auths",
+                summary=f"the Secret {printable(name)} has no entry in auths"
+                + (": its registries stand at the top, as in a .dockercfg" if bare else ""),
                 fix=commands.mend_secret(one.secret, evidence.server_key, holds_more=False),
             )
 

@@ -18,6 +18,7 @@ from sealift.transport.redaction import printable
 _POLICIES: Final = ("Always", "IfNotPresent", "Never")
 _VARIABLE = re.compile(r"\$\{|\$\(|\$[A-Za-z_][A-Za-z0-9_]*$|\{\{|\}\}|%\([a-z]+\)s|<[A-Za-z_-]+>")
 _UNEXPANDED = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\{\{.*\}\}|^\$[A-Za-z_][A-Za-z0-9_]*$")
+_SHELL_VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -29,7 +30,7 @@ def name(evidence: Evidence) -> Iterator[Finding]:
         return
     image = without_password(image)
     shown = printable(image)
-    if not image:
+    if not image or (not image.strip() and not evidence.pod.is_template):
         yield from _no_image(evidence)
     elif image != image.strip():
         yield Finding(
@@ -38,7 +39,7 @@ def name(evidence: Evidence) -> Iterator[Finding]:
             certain=True,
             summary=f"there is white space around the image {image!a}"
             + (", and the API server refuses the Pod" if not evidence.pod.is_template else ""),
-            fix=f"write image: {printable(image.strip())}",
+            fix=f"write image: {printable(image.strip()) or 'NAME'}",
         )
     elif _SCHEME.match(image):
         bare = _SCHEME.sub("", image, count=1).rpartition("***@")[2]
@@ -74,15 +75,18 @@ def _no_image(evidence: Evidence) -> Iterator[Finding]:
         code="SL303",
         severity="warning" if optional else "error",
         certain=not optional,
-        summary=f"{evidence.use.field} is empty"
+        summary=f"{evidence.use.field or 'the image'} is empty"
         + ("" if optional else ", and the API server refuses the Pod"),
         fix=f"write an image in {evidence.use.place or 'the Pod'}",
     )
 
 
 def _expand(evidence: Evidence) -> str:
-    place = evidence.use.place
-    if place is None or place.file == "-":
+    place, image = evidence.use.place, evidence.use.image
+    if "{{" in image:
+        return "apply what helm makes of the chart: helm template NAME CHART | kubectl apply -f -"
+    # envsubst expands $NAME and ${NAME}, and leaves $(NAME), %(name)s and <name> as they are.
+    if place is None or place.file == "-" or not _SHELL_VARIABLE.search(image):
         return "expand it before the manifest is applied: envsubst, helm template, or kustomize build"
     return f"envsubst < {commands.word(place.file)} | kubectl apply -f -"
 

@@ -213,7 +213,8 @@ def nothing_matches(evidence: Evidence) -> Iterator[Finding]:
                 certain=certain,
                 summary=f"no key of the Pod's Secrets serves {keyring_name(reference)}, so it is pulled"
                 f" anonymously; the keys are: {shown}"
-                + (", which is what kubectl writes where --docker-server is left out" if left_out else ""),
+                + (", which is what kubectl writes where --docker-server is left out" if left_out else "")
+                + (", which a .dockercfg does not have around its registries" if keys == ["auths"] else ""),
                 fix=_right_secret(evidence, pull.used[0].secret.name, replace=left_out),
             )
     elif not pull.named and not any(miss.would_match for miss in pull.near_misses):
