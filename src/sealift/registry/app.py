@@ -68,7 +68,7 @@ DELETE: Final = frozenset({"delete"})
 
 
 class ClientGone(Exception):
-    """The client went away, or was given up, in the middle of its request. Nobody hears an answer."""
+    """The client went away, or was given up, in the middle of its request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,8 @@ class App:
                 raise
             await self._give_up(exchange, send)
         except ClientGone:
-            return
+            if not exchange.started:
+                await self._tell_whoever_is_left(exchange, send)
         finally:
             if exchange.waiting is not None:
                 self.pace.leave(exchange.waiting)
@@ -430,6 +431,20 @@ class App:
         answer = Answer(status=408, headers={"connection": "close"})
         await self._start(answer, exchange, send)
         await send({"type": "http.response.body", "body": b""})
+
+    async def _tell_whoever_is_left(self, exchange: _Exchange, send: Send) -> None:
+        """Answer a request whose body ended early.
+
+        The server under us does not tell a client that has gone from one that is
+        there and sent a body which cannot be read, such as chunks without a
+        length. Without an answer the second is told of a fault of ours (500).
+        """
+        answer = refusal_answer(
+            RegistryRefusal(ErrorCode.SIZE_INVALID, "the body ended early, or its chunks cannot be read")
+        )
+        answer.headers["connection"] = "close"
+        await self._start(answer, exchange, send)
+        await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else answer.body})
 
 
 _HEALTHY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"ok"}'
