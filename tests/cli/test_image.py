@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.cli.outcomes import Command, check_refused, files_in
 from tests.cli.scripted import beside
-from tests.client.images import Sample, sample_index, write_layout
+from tests.client.images import Sample, sample_image, sample_index, write_layout
 from tests.fakes.scripted_registry import Reply, Step, anonymous_ping, json_error
 from tests.peers.images import SampleImage
 from tests.served import SEALIFT, Served
@@ -113,6 +113,11 @@ def test_what_is_pushed_by_digest_has_no_tag(sealift: Command, logged_in: Served
     assert sealift("tags", logged_in.image("admin/by-digest", "")).out == b""
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "[1:2]:5000"])
+def test_a_host_that_is_no_address(host: str, sealift: Command) -> None:
+    check_refused(sealift("digest", f"{host}/a/b:1"), 6, host)
+
+
 def test_a_platform_that_is_not_there(sealift: Command, pushed: str, tmp_path: Path) -> None:
     outcome = sealift("pull", pushed, f"oci:{tmp_path}/x", "--platform", "linux/s390x")
     check_refused(outcome, 3, "linux/amd64, linux/arm64")
@@ -166,6 +171,18 @@ def test_an_image_is_shown_with_its_layers(sealift: Command, pushed: str, layout
     assert str(layer.digest) in text
 
 
+def test_what_somebody_wrote_into_an_image_does_not_steer_the_terminal(
+    sealift: Command, tmp_path: Path
+) -> None:
+    evil = "\x1b[2J\x9b31m\u202eevil"
+    sample = sample_image(command=evil)
+    layout = f"oci:{write_layout(tmp_path / 'evil', sample, 'v1')}"
+    for output in ("text", "json", "yaml"):
+        printed = sealift("inspect", layout, "-o", output).out.decode()
+        assert not set("\x1b\x9b\u202e") & set(printed)
+    assert document(sealift, "inspect", layout)["config"] == {"Cmd": [evil], "Env": ["PATH=/bin"]}
+
+
 # ----------------------------------------------------------------------- deleting
 
 
@@ -190,9 +207,12 @@ def test_a_registry_that_deletes_no_tags_says_what_to_type(sealift: Command) -> 
 # -------------------------------------------------------------- being interrupted
 
 
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
-def test_a_pull_that_is_interrupted_leaves_nothing_under_its_name(kind: str, home: Path) -> None:
-    """Ctrl-C in the middle of a layer: status 130, and nothing half-written."""
+def test_a_pull_that_is_stopped_leaves_nothing_half_written(
+    kind: str, stop: signal.Signals, status: int, home: Path
+) -> None:
+    """In the middle of a layer."""
     sample = Sample(INDEX.manifests[0], (), INDEX.blobs)
     layer = sample.root.layers[0].digest
     config = sample.root.config
@@ -223,9 +243,9 @@ def test_a_pull_that_is_interrupted_leaves_nothing_under_its_name(kind: str, hom
         deadline = time.monotonic() + 30
         while not started.exists() and time.monotonic() < deadline:
             time.sleep(0.01)  # another process: its progress can only be looked at
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
+    assert process.returncode == status, err
     assert b"Traceback" not in err
     left = [name for name in files_in(home) if "partial" in name or name in {"target", "target/index.json"}]
     assert left == []

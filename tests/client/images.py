@@ -45,7 +45,10 @@ def layer_of(name: str, content: bytes) -> tuple[bytes, bytes]:
 
 
 def sample_image(
-    architecture: str = "amd64", content: bytes = b"hello", extra: Sequence[Descriptor] = ()
+    architecture: str = "amd64",
+    content: bytes = b"hello",
+    extra: Sequence[Descriptor] = (),
+    command: str = "",
 ) -> Sample:
     """An image of one platform with one layer, and more layers where descriptors are given."""
     tar, packed = layer_of(f"bin/{architecture}", content)
@@ -53,7 +56,7 @@ def sample_image(
         {
             "architecture": architecture,
             "os": "linux",
-            "config": {"Cmd": [f"/bin/{architecture}"], "Env": ["PATH=/bin"]},
+            "config": {"Cmd": [command or f"/bin/{architecture}"], "Env": ["PATH=/bin"]},
             "rootfs": {
                 "type": "layers",
                 "diff_ids": [str(Digest.of(tar)), *(str(each.digest) for each in extra)],

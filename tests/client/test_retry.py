@@ -44,6 +44,11 @@ POLICY = RetryPolicy(attempts=4, first_wait_seconds=1, longest_wait_seconds=10)
         pytest.param(
             Outcome(method="POST", failure=ConnectionBroken("")), None, id="broken, perhaps done already"
         ),
+        pytest.param(
+            Outcome(method="POST", failure=ConnectionBroken(""), repeatable=True),
+            1,
+            id="broken, and harmless all the same",
+        ),
         pytest.param(Outcome(method="PATCH", failure=ConnectionBroken("")), None, id="broken in the middle"),
         *[
             pytest.param(Outcome(method="GET", failure=each("")), None, id=each.__name__)

@@ -495,6 +495,23 @@ async def test_a_broken_connection_is_tried_again() -> None:
     assert world.waits == [1]
 
 
+@pytest.mark.parametrize("repeatable", [True, False])
+async def test_a_post_is_tried_again_where_it_does_no_harm(repeatable: bool) -> None:
+    world = World({PING: Told(), f"POST https://{R}/v2/a/b": [ConnectionBroken("kept too long"), Told(202)]})
+    post = replace(CALL, method="POST", repeatable=repeatable)
+    if repeatable:
+        assert await world.send(post) == 202
+    else:
+        with pytest.raises(ConnectionBroken):
+            await world.send(post)
+
+
+@pytest.mark.parametrize("registry", ["r.io:99999", "[1:2]:5000", "r.io:x"])
+async def test_a_host_that_is_no_address_is_unreachable(registry: str) -> None:
+    with pytest.raises(Unreachable):
+        await World({}).session.settle(registry)
+
+
 async def test_what_may_not_be_repeated_is_not() -> None:
     world = World({PING: Told(), f"PUT https://{R}/v2/a/b": ConnectionBroken("it broke")})
     with pytest.raises(ConnectionBroken):

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -132,5 +134,22 @@ async def open_client(
 
 
 def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a command's one coroutine on the one loop."""
-    return asyncio.run(coroutine)
+    """Run a command's one coroutine on the one loop.
+
+    A SIGTERM ends it as Ctrl-C does, with all that is half-written taken away; the status is then 143.
+    """
+    try:
+        return asyncio.run(_stoppable(coroutine))
+    except asyncio.CancelledError:
+        raise click.exceptions.Exit(TERMINATED) from None
+
+
+TERMINATED = 128 + signal.SIGTERM
+"""What a shell sees of a program that SIGTERM ended."""
+
+
+async def _stoppable(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await coroutine

@@ -38,6 +38,7 @@ from sealift.image.descriptor import Descriptor
 from sealift.image.manifest import DOCKER_CONFIG, OCI_CONFIG, Manifest
 from sealift.image.platform import Platform
 from sealift.image.reference import ImageReference, MalformedReference, Repository
+from sealift.transport.redaction import printable
 
 _PLATFORM_HELP = "Only the image for this platform, such as linux/arm64."
 
@@ -397,12 +398,13 @@ def _print_inspection(fields: Mapping[str, Any], manifest: Manifest) -> None:
         ("Platform", "platform"),
     ):
         if fields.get(key):
-            click.echo(f"{label + ':':<10}{fields[key]}")
+            click.echo(f"{label + ':':<10}{printable(str(fields[key]))}")
     inner = fields.get("config") or {}
     for key in ("Entrypoint", "Cmd", "User", "WorkingDir"):
         if inner.get(key):
             value = inner[key]
-            click.echo(f"{key + ':':<12}{' '.join(map(str, value)) if isinstance(value, list) else value}")
+            text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+            click.echo(f"{key + ':':<12}{printable(text)}")
     click.echo()
     if manifest.is_index:
         rows = [

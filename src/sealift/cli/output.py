@@ -4,6 +4,7 @@ Data goes to standard output, everything else to standard error.
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from sealift.image.descriptor import Descriptor
+from sealift.transport.redaction import printable
 
 API_VERSION = "sealift.dev/v1alpha1"
 
@@ -32,6 +34,11 @@ def output_option(command: _Command) -> _Command:
     )(command)
 
 
+MAX_CELL = 10_000
+"""Characters of one cell of a table."""
+
+_STEERING = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
 THOUSAND = 1000
 UNITS = ("kB", "MB", "GB", "TB", "PB")
 
@@ -39,12 +46,16 @@ UNITS = ("kB", "MB", "GB", "TB", "PB")
 def print_document(kind: str, fields: Mapping[str, Any], output: OutputFormat) -> None:
     """Print a document as JSON or YAML, with the version and kind that every one of ours carries."""
     document = {"apiVersion": API_VERSION, "kind": kind, **fields}
+    # What other people wrote into an image may steer a terminal; escaped it is the same text to a program.
     if output == "yaml":
         import yaml
 
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=False)
+        if _STEERING.search(text):
+            text = yaml.safe_dump(document, sort_keys=False, allow_unicode=False, default_flow_style=False)
     else:
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        text = _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     _write(text)
 
 
@@ -57,7 +68,7 @@ def print_bytes(data: bytes) -> None:
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their headers, as kubectl does: columns by spaces, nothing cut."""
-    table = [tuple(headers), *(tuple(row) for row in rows)]
+    table = [tuple(headers), *(tuple(printable(cell, MAX_CELL) for cell in row) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(headers))]
     for row in table:
         _write("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n")

@@ -56,6 +56,7 @@ class BlobUploads:
                 doing=f"push {digest} to {repository}",
                 scopes=(_push(repository),),
                 headers={"Content-Length": "0"},
+                repeatable=True,
             )
         )
         await response.close()
@@ -76,6 +77,7 @@ class BlobUploads:
                     doing=f"push {digest} to {repository}",
                     scopes=(_push(repository), repository_scope(source.dial_path, "pull")),
                     headers={"Content-Length": "0"},
+                    repeatable=True,
                 )
             )
         except (Unauthenticated, Denied, NotFound):

@@ -24,6 +24,7 @@ from sealift.image.digest import Digest
 from sealift.image.manifest import FOREIGN_LAYER_TYPES, MANIFEST_TYPES, Manifest
 from sealift.image.platform import Platform, choose
 from sealift.image.reference import Repository
+from sealift.transport.redaction import printable
 
 BLOBS_AT_ONCE = 4
 """Enough to fill a line, few enough to stay polite; a connection and a buffer each."""
@@ -171,7 +172,9 @@ async def choose_platform(source: Source, manifest: Manifest, platform: Platform
             return manifest
         chosen = choose(manifest.manifests, platform)
         if chosen is None:
-            offered = ", ".join(sorted({str(each.platform) for each in manifest.manifests if each.platform}))
+            offered = ", ".join(
+                sorted({printable(str(each.platform), 80) for each in manifest.manifests if each.platform})
+            )
             raise PlatformMissing(
                 f"there is no image for {platform}",
                 why=f"the index has {offered or 'none that names a platform'}",

@@ -46,6 +46,9 @@ class Outcome:
 
     failure: Unreachable | None = None
 
+    repeatable: bool = False
+    """Whether the request does no harm when it arrives twice, though its method might."""
+
 
 def wait_before_retry(outcome: Outcome, attempt: int, policy: RetryPolicy, *, now: datetime) -> float | None:
     """Seconds to wait before the next attempt, or None: what came is the answer.
@@ -65,8 +68,8 @@ def wait_before_retry(outcome: Outcome, attempt: int, policy: RetryPolicy, *, no
         return None
     growing = min(policy.first_wait_seconds * float(1 << (attempt - 1)), policy.longest_wait_seconds)
     if outcome.failure is not None:
-        again = isinstance(outcome.failure, ConnectionBroken) and outcome.method in IDEMPOTENT_METHODS
-        return growing if again else None
+        harmless = outcome.repeatable or outcome.method in IDEMPOTENT_METHODS
+        return growing if harmless and isinstance(outcome.failure, ConnectionBroken) else None
     if outcome.status not in PASSING_STATUSES:
         return None
     asked = retry_after_seconds(outcome.retry_after, now=now)

@@ -113,6 +113,9 @@ class Call:
     once: bool = False
     """Not to be repeated after a failure: whoever asks knows better how to go on."""
 
+    repeatable: bool = False
+    """A POST that may arrive twice: a connection that was kept open may be closed when it is used again."""
+
 
 class Host(NamedTuple):
     """What the ping told about a registry."""
@@ -181,7 +184,14 @@ class Session:
 
     async def _settle(self, registry: str) -> Host:
         authority = docker_hub.dial_host(registry)
-        secure = Origin.of(f"https://{authority}")
+        try:
+            secure = Origin.of(f"https://{authority}")
+        except ValueError as error:
+            raise Unreachable(
+                f"cannot reach {authority}",
+                why=f"it is no address: {error}",
+                hint="check the host and the port",
+            ) from None
         try:
             return await self._ping(secure)
         except (NotTls, ConnectionRefused) as failure:
@@ -354,7 +364,7 @@ class Session:
                 headers={"User-Agent": USER_AGENT, **request.headers},
                 body=request.body,
             )
-            response = await self._patiently(partial(_same, wanted))
+            response = await self._patiently(partial(_same, wanted), repeatable=True)
             reply = TokenReply(
                 status=response.status,
                 body=await response.read_start(MAX_TOKEN_ANSWER),
@@ -421,7 +431,9 @@ class Session:
             origin = _origin_of(url, call)
             authority = grant if origin == host.origin else stranger
             response = await self._patiently(
-                partial(_request, call, method, url, body, authority), once=call.once
+                partial(_request, call, method, url, body, authority),
+                once=call.once,
+                repeatable=call.repeatable,
             )
             if response.status == HTTPStatus.UNAUTHORIZED and origin != host.origin and stranger is None:
                 stranger = await self._as_stranger(origin, response, call)
@@ -461,7 +473,9 @@ class Session:
             Host(origin, HTTPStatus.UNAUTHORIZED, challenge, {}), challenge, scopes, None
         )
 
-    async def _patiently(self, make: Callable[[], Request], *, once: bool = False) -> Response:
+    async def _patiently(
+        self, make: Callable[[], Request], *, once: bool = False, repeatable: bool = False
+    ) -> Response:
         """Send, and again while it makes sense. What is returned is the last answer, whatever its status."""
         attempt = 0
         while True:
@@ -470,7 +484,7 @@ class Session:
             try:
                 response = await self._transport.send(request)
             except Unreachable as failure:
-                outcome = Outcome(method=request.method, failure=failure)
+                outcome = Outcome(method=request.method, failure=failure, repeatable=repeatable)
                 wait = (
                     None
                     if once
@@ -518,6 +532,7 @@ def repository_call(
     content_length: int | None = None,
     accepted: frozenset[int] = frozenset(),
     once: bool = False,
+    repeatable: bool = False,
 ) -> Call:
     """A `Call` on a repository of whatever registry holds it."""
     return Call(
@@ -532,6 +547,7 @@ def repository_call(
         content_length=content_length,
         accepted=accepted,
         once=once,
+        repeatable=repeatable,
     )
 
 

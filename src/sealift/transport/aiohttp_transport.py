@@ -39,6 +39,9 @@ from sealift.transport.redaction import printable, redacted_url
 READ_BUFFER = 512 * 1024
 """Bytes that wait between the socket and the reader of one response; twice that at most."""
 
+MAX_HEADER = 64 * 1024
+"""Bytes of one header. Upload locations carry signed state, and challenges many scopes."""
+
 _NOT_TLS_REASONS = frozenset(
     {
         "BAD_PACKET_LENGTH",
@@ -127,7 +130,6 @@ class AiohttpTransport:
         ca_files: Sequence[Path] = (),
         verify: bool = True,
         timeouts: Timeouts | None = None,
-        connections_per_host: int = 16,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Read the CA files; connect nowhere yet. Proxies are looked up in `environment` (None: nowhere).
@@ -137,7 +139,6 @@ class AiohttpTransport:
         """
         self._tls = tls_context(ca_files, verify=verify)
         self._timeouts = timeouts if timeouts is not None else Timeouts()
-        self._connections_per_host = connections_per_host
         self._environment = dict(environment or {})
         self._session: aiohttp.ClientSession | None = None
 
@@ -161,13 +162,15 @@ class AiohttpTransport:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    ssl=self._tls, limit=0, limit_per_host=self._connections_per_host, ttl_dns_cache=60
-                ),
+                # No limit on connections: a copy holds one to read from while it waits for one to write to,
+                # and several copies under one limit would wait for each other. Who asks bounds how much.
+                connector=aiohttp.TCPConnector(ssl=self._tls, limit=0, ttl_dns_cache=60),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
                 read_bufsize=READ_BUFFER,
+                max_line_size=MAX_HEADER,
+                max_field_size=MAX_HEADER,
                 skip_auto_headers=("User-Agent", "Content-Type", "Accept", "Accept-Encoding"),
                 timeout=aiohttp.ClientTimeout(
                     total=None,
