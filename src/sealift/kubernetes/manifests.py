@@ -100,7 +100,7 @@ def read_documents(text: bytes | str, file: str) -> tuple[Document, ...]:
     if len(data) > MAX_FILE_SIZE:
         raise UnreadableManifest(
             f"{file}:1: the file is too long",
-            why=f"it has {len(data)} bytes, and at most {MAX_FILE_SIZE} are read",
+            why=f"it has more than {MAX_FILE_SIZE} bytes",
             hint="split it into several files",
         )
     try:
