@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.contracts.image_service import ImageServiceContract, PrivateImage, credential
 from tests.contracts.runtime_service import RuntimeServiceContract, until
-from tests.peers.ground import Ground
+from tests.peers.ground import Ground, await_that
 from tests.peers.machine_state import traces
 from tests.peers.own_containerd import APP, PAUSE, open_registry, own, with_images
 from tests.peers.programs import require_program, require_root
@@ -69,6 +69,9 @@ async def run_a_pod(own: OwnContainerd, image: str, logs: Path) -> None:
         image_id = await runtime.pull(image, None)
         container = await runtime.create_container(sandbox, contract.container(image_id), config)
         await runtime.start_container(container)
+    # Started, and for a moment still runc: what it prints first shows that it is itself.
+    log = logs / "0.log"
+    assert await_that(lambda: log.exists() and bool(log.read_bytes()))
 
 
 async def test_a_running_pod_is_gone_when_it_stops(with_images: Registry, tmp_path: Path) -> None:
