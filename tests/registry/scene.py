@@ -144,7 +144,7 @@ def descriptor(data: bytes, media_type: str, **more: Any) -> dict[str, Any]:
 
 
 def index_of(*digests: Digest, size: int = 1, **more: Any) -> dict[str, Any]:
-    """An index of manifests."""
+    """An index of manifests that have `size` bytes each."""
     entries = [{"mediaType": OCI_MANIFEST, "digest": str(each), "size": size} for each in digests]
     return {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries, **more}
 

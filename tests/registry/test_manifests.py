@@ -106,7 +106,7 @@ async def test_parts_named_by_sha512(scene: Scene) -> None:
     body = json.dumps(await scene.image()).encode()
     child = Digest.of(body, "sha512")
     await put(scene, body, str(child))
-    await scene.push_manifest(index_of(child), "v1")
+    await scene.push_manifest(index_of(child, size=len(body)), "v1")
 
 
 async def test_several_tags_in_one_push(scene: Scene) -> None:
@@ -166,9 +166,10 @@ async def test_a_manifest_of_another_repository_is_not_there(scene: Scene) -> No
 
 async def test_an_index_of_an_index(scene: Scene) -> None:
     children = [await scene.push_image(salt=salt) for salt in "ab"]
-    inner = json.dumps(index_of(*children)).encode()
+    size = len(await scene.get_manifest(str(children[0])))
+    inner = json.dumps(index_of(*children, size=size)).encode()
     await scene.push_manifest(inner)
-    outer = index_of(Digest.of(inner))
+    outer = index_of(Digest.of(inner), size=len(inner))
     outer["manifests"][0]["mediaType"] = OCI_INDEX
     answer = await scene.push_manifest(outer, "v1")
     assert answer.status == 201
@@ -295,6 +296,28 @@ async def test_every_missing_part_is_named(scene: Scene) -> None:
     assert await refused(get(scene, "v1")) == ("MANIFEST_UNKNOWN", 404)
 
 
+@pytest.mark.parametrize("part", ["config", "layer", "manifest"])
+async def test_a_size_that_is_not_the_parts_is_refused(scene: Scene, part: str) -> None:
+    """Whoever pulled it would be refused by its own client, long after the push."""
+    if part == "manifest":
+        child = await scene.push_image()
+        document = index_of(child, size=len(await scene.get_manifest(str(child))) + 1)
+        wrong = document["manifests"][0]
+    else:
+        document = await scene.image()
+        wrong = document["config"] if part == "config" else document["layers"][0]
+        wrong["size"] += 1
+    with pytest.raises(RegistryRefusal) as refusal:
+        await scene.push_manifest(document, "v1")
+    assert (refusal.value.code, refusal.value.status) == ("MANIFEST_INVALID", 400)
+    assert refusal.value.detail == {
+        "digest": wrong["digest"],
+        "expected": wrong["size"],
+        "actual": wrong["size"] - 1,
+    }
+    assert await refused(get(scene, "v1")) in {("MANIFEST_UNKNOWN", 404), ("NAME_UNKNOWN", 404)}
+
+
 async def test_known_elsewhere_is_missing_here(scene: Scene) -> None:
     document = await scene.image(OTHER)
     code = await refused(scene.push_manifest(document, "v1"))
@@ -367,7 +390,8 @@ async def test_deleting_a_digest_deletes_its_tags(scene: Scene) -> None:
 
 async def test_what_an_index_lists_stays(scene: Scene) -> None:
     child = await scene.push_image()
-    answer = await scene.push_manifest(index_of(child), "v1")
+    size = len(await scene.get_manifest(str(child)))
+    answer = await scene.push_manifest(index_of(child, size=size), "v1")
     with pytest.raises(RegistryRefusal) as refusal:
         await delete(scene, str(child))
     assert (refusal.value.code, refusal.value.status) == ("UNSUPPORTED", 405)

@@ -2,7 +2,8 @@
 
 A manifest is kept as the bytes that were pushed. It is let in only with all its
 parts: every blob linked in this repository and every child manifest pushed to
-it, seen in the transaction that keeps it. So a tag never names something that
+it, each of the size that the manifest says (clients refuse what has another),
+seen in the transaction that keeps it. So a tag never names something that
 cannot be pulled whole.
 
 ``Accept`` changes neither the bytes nor the status: which types a client can
@@ -35,10 +36,10 @@ from sealift.registry.catalog.database import Catalog, Reader, Transaction
 from sealift.registry.catalog.manifests import (
     StoredManifest,
     add_manifest,
-    has_manifest,
     index_that_lists,
     manifest_by_digest,
     manifest_by_tag,
+    manifest_size,
     remove_manifest,
 )
 from sealift.registry.catalog.repositories import ensure_repository, repository_id
@@ -117,9 +118,7 @@ class Manifests:
 
         def keep(transaction: Transaction) -> None:
             repository = ensure_repository(transaction, name, by=principal.name, now=now)
-            missing = _missing(transaction, repository, parsed, damaged)
-            if missing:
-                raise _parts_missing(missing)
+            _refuse_incomplete(transaction, repository, parsed, damaged)
             add_manifest(transaction, repository, parsed, digest, by=principal.name, now=now)
             for tag in tags:
                 set_tag(transaction, repository, tag, digest, by=principal, now=now)
@@ -156,7 +155,7 @@ class Manifests:
             if digest is None:
                 return remove_tag(transaction, repository, reference, by=principal, now=now)
             listed_in = index_that_lists(transaction, repository, digest)
-            if listed_in is not None and has_manifest(transaction, repository, digest):
+            if listed_in is not None and manifest_size(transaction, repository, digest) is not None:
                 raise RegistryRefusal(
                     ErrorCode.UNSUPPORTED,
                     f"the index {listed_in} lists this manifest; delete that first",
@@ -236,21 +235,35 @@ class Manifests:
         return frozenset(damaged)
 
 
-def _missing(reader: Reader, repository: int, parsed: Manifest, damaged: frozenset[Digest]) -> list[Digest]:
-    """The parts of a manifest that the repository does not have, each once, in their order."""
+def _refuse_incomplete(reader: Reader, repository: int, parsed: Manifest, damaged: frozenset[Digest]) -> None:
+    """See that the repository has every part of a manifest, and of the size that it says.
+
+    Raises:
+        RegistryRefusal: MANIFEST_BLOB_UNKNOWN with every part that is missing,
+            each once, in their order; MANIFEST_INVALID for a size.
+    """
     missing: dict[Digest, None] = {}
     for part in parsed.references:
-        if not _is_there(reader, repository, part, damaged):
+        if part.media_type in FOREIGN_LAYER_TYPES:
+            continue
+        size = _size_of(reader, repository, part)
+        if size is None or (part.digest in damaged and part.media_type not in MANIFEST_TYPES):
             missing[part.digest] = None
-    return list(missing)
+        elif size != part.size:
+            raise RegistryRefusal(
+                ErrorCode.MANIFEST_INVALID,
+                f"the manifest says that {part.digest} has {part.size} bytes; it has {size}",
+                detail={"digest": str(part.digest), "expected": part.size, "actual": size},
+            )
+    if missing:
+        raise _parts_missing(list(missing))
 
 
-def _is_there(reader: Reader, repository: int, part: Descriptor, damaged: frozenset[Digest]) -> bool:
-    if part.media_type in FOREIGN_LAYER_TYPES:
-        return True
+def _size_of(reader: Reader, repository: int, part: Descriptor) -> int | None:
+    """The bytes that the repository has of a part, or None where it does not have it."""
     if part.media_type in MANIFEST_TYPES:
-        return has_manifest(reader, repository, part.digest)
-    return part.digest not in damaged and linked_size_by_id(reader, repository, part.digest) is not None
+        return manifest_size(reader, repository, part.digest)
+    return linked_size_by_id(reader, repository, part.digest)
 
 
 def _parts_missing(missing: list[Digest]) -> RegistryRefusal:

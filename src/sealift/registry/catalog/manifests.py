@@ -45,8 +45,8 @@ _BY_DIGEST = Query(
     .join(manifest, manifest.c.repository_id == repository.c.id)
     .where(repository.c.name == bindparam("repository"), manifest.c.digest == bindparam("digest"))
 )
-_IS_THERE = Query(
-    select(manifest.c.media_type).where(
+_SIZE = Query(
+    select(manifest.c.size).where(
         manifest.c.repository_id == bindparam("repository_id"), manifest.c.digest == bindparam("digest")
     )
 )
@@ -112,9 +112,10 @@ def manifest_by_digest(reader: Reader, repository_name: str, digest: str) -> Sto
     return None if row is None else StoredManifest(*row)
 
 
-def has_manifest(reader: Reader, repository_id: int, digest: Digest) -> bool:
-    """Whether a repository has a manifest."""
-    return reader.first(_IS_THERE, repository_id=repository_id, digest=str(digest)) is not None
+def manifest_size(reader: Reader, repository_id: int, digest: Digest) -> int | None:
+    """The size of a manifest that a repository has, or None where it does not have it."""
+    row = reader.first(_SIZE, repository_id=repository_id, digest=str(digest))
+    return None if row is None else int(row[0])
 
 
 def add_manifest(
