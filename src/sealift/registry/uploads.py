@@ -279,7 +279,9 @@ class Uploads:
         except StorageRefused as refused:
             raise storage_refusal(refused) from refused
         if chunk is not None and staged.size != most:
-            raise _wrong_size(f"{staged.size - before} bytes came of a range of {most - before}")
+            came = staged.size - before
+            await staged.cut(before)  # so that the same chunk may be sent again
+            raise _wrong_size(f"{came} bytes came of a range of {most - before}")
 
     def _chunk_length(self, call: Call, header: str, received: int) -> int:
         """How many bytes a ``Content-Range`` promises, which has to begin where the upload stands."""
