@@ -460,8 +460,7 @@ async def test_a_client_that_does_not_read_holds_one_piece_and_is_given_up(
     assert len(wire.body) == MOST_PIECE_BYTES
     clock.seconds = 61
     client.app.pace.give_up_late()
-    with pytest.raises(ClientGone):
-        await task
+    await task  # nothing is raised: the server would write a traceback for every client that stalls
     assert not wire.ended
 
 

@@ -95,6 +95,9 @@ class _Exchange:
     started: bool = False
     """Whether the status has been sent: after that an error can only end the connection."""
 
+    is_sized: bool = False
+    """Whether the response's length has been sent."""
+
     status: int = 0
     sent: int = 0
     principal: Principal = ANONYMOUS
@@ -332,6 +335,7 @@ class App:
         ]
         exchange.started = True
         exchange.status = answer.status
+        exchange.is_sized = "content-length" in answer.headers
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
     async def _write_file(
@@ -427,6 +431,8 @@ class App:
         if task is not None:
             task.uncancel()
         if exchange.started:
+            if exchange.is_sized:
+                return  # what was sent is shorter than was said: the connection ends, and its client knows
             raise ClientGone
         answer = Answer(status=408, headers={"connection": "close"})
         await self._start(answer, exchange, send)
