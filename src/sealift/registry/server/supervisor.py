@@ -109,9 +109,9 @@ class Supervisor:
         Raises:
             WorkersFail: The workers do not stay up.
         """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # first: a SIGTERM in between would be lost
         for number in _WATCHED:
             signal.signal(number, _pending)  # not ignored, so that it stays pending while it is blocked
-        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         try:
             if self._start(range(self.count)):
                 self.ready()
