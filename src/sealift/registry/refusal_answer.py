@@ -62,6 +62,7 @@ def refusal_answer(failure: Exception) -> Answer:
         status, code, message = 500, ErrorCode.UNKNOWN, "stored content is damaged; pushing it again mends it"
     elif isinstance(failure, SealiftError) and (refusal := as_refusal(failure)) is not None:
         status, code, message = refusal.status, refusal.code, str(refusal)
+        headers = refusal.headers
         detail = {key: text for key, text in (("why", refusal.why), ("hint", refusal.hint)) if text}
     elif isinstance(failure, SealiftError):
         log.error("%s (%s)", failure, failure.why)

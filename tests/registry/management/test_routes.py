@@ -237,10 +237,18 @@ async def test_what_does_not_fit_is_refused_and_not_repeated(
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "status"), [("GET", "/nothing", 404), ("PUT", "/accounts", 405)]
+    ("method", "target", "status", "allow"),
+    [
+        pytest.param("GET", "/nothing", 404, None, id="no path"),
+        pytest.param("PUT", "/accounts", 405, "GET, HEAD, POST", id="no method"),
+    ],
 )
-async def test_what_is_not_there(client: Client, method: str, target: str, status: int) -> None:
-    assert (await client.ask(method, "/api/v1" + target)).status == status
+async def test_what_is_not_there(
+    client: Client, method: str, target: str, status: int, allow: str | None
+) -> None:
+    """A 405 says which methods there are. Spec: RFC 9110, section 15.5.6."""
+    reply = await client.ask(method, "/api/v1" + target)
+    assert (reply.status, reply.headers.get("allow")) == (status, allow)
 
 
 async def test_head_is_answered(client: Client) -> None:

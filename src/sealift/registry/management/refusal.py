@@ -1,5 +1,7 @@
 """What a management route raises when the answer is no."""
 
+from collections.abc import Mapping
+
 from sealift.errors import SealiftError
 
 
@@ -9,14 +11,23 @@ class ManagementRefusal(SealiftError):
     Attributes:
         status: The HTTP status.
         code: A word for programs, such as ``NOT_FOUND``.
+        headers: Headers the answer carries besides, such as the ``Allow`` of a 405.
     """
 
     def __init__(
-        self, status: int, code: str, message: str, *, why: str | None = None, hint: str | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        why: str | None = None,
+        hint: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, why=why, hint=hint)
         self.status = status
         self.code = code
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 def not_found(what: str) -> ManagementRefusal:

@@ -101,13 +101,14 @@ class Management:
                 continue
             if route.method == wanted:
                 return route, matched.groupdict()
-            allowed.append(route.method)
+            allowed += ("GET", "HEAD") if route.method == "GET" else (route.method,)
         if allowed:
             raise ManagementRefusal(
                 405,
                 "UNSUPPORTED",
                 "that path does not take that method",
                 hint=f"it takes {', '.join(allowed)}",
+                headers={"allow": ", ".join(allowed)},
             )
         raise ManagementRefusal(404, "NOT_FOUND", "there is nothing here", hint=f"see {PREFIX}/openapi.json")
 
