@@ -1,7 +1,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
@@ -34,6 +34,7 @@ from sealift.image.manifest import (
 from sealift.registry.catalog.repositories import repository_id
 from sealift.registry.catalog.tags import TagMove, tag_moves
 from sealift.registry.exchange import Answer
+from sealift.registry.manifests import LARGE_BYTES_AT_ONCE
 from sealift.registry.refusal import RegistryRefusal
 
 
@@ -273,6 +274,34 @@ async def test_too_large(scene: Scene, sized: bool, times: int) -> None:
 async def test_nearly_too_large(scene: Scene) -> None:
     document = await scene.image(annotations={f"a{n}": "A" * 10_000 for n in range(390)})
     assert (await scene.push_manifest(document, "large")).status == 201
+
+
+async def test_many_large_ones_at_once_are_asked_to_come_back(scene: Scene) -> None:
+    """Sent slowly they would fill the memory. What others hold keeps nobody from pushing a usual one."""
+    body = json.dumps(await scene.image(annotations={"a": "A" * 4_000_000})).encode()
+    all_came = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body
+        await all_came.wait()
+
+    def pushed(content: AsyncIterator[bytes] | bytes, tag: str) -> Awaitable[Answer]:
+        headers = {"content-type": OCI_MANIFEST}
+        return scene.manifests.put(
+            call("PUT", name=REPOSITORY, reference=tag, headers=headers, body=content, sized=False)
+        )
+
+    fit = LARGE_BYTES_AT_ONCE // len(body)
+    slow = [asyncio.ensure_future(pushed(slowly(), f"v{n}")) for n in range(fit)]
+    await asyncio.sleep(0)
+    with pytest.raises(RegistryRefusal) as refusal:
+        await pushed(body, "late")
+    assert (refusal.value.code, refusal.value.status) == ("TOOMANYREQUESTS", 429)
+    assert refusal.value.headers == {"retry-after": "5"}
+    await scene.push_image("usual")
+    all_came.set()
+    assert {answer.status for answer in await asyncio.gather(*slow)} == {201}
+    assert (await pushed(body, "late")).status == 201
 
 
 async def test_too_many_references(scene: Scene) -> None:

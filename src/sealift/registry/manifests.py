@@ -16,6 +16,8 @@ Spec: distribution-spec v1.1.1, "Pulling manifests", "Pushing Manifests",
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sealift.image.descriptor import Descriptor
@@ -55,6 +57,12 @@ KEPT_ALGORITHMS: Final = frozenset({"sha256", "sha512"})
 PARSED_IN_PLACE_BYTES: Final = 64 * 1024
 """Manifests up to this size, which is all of them but a few, are not worth a thread."""
 
+LARGE_BYTES_AT_ONCE: Final = 32 * 1024 * 1024
+"""Bytes of large manifests that one process holds at a time, so that many which are sent
+slowly do not fill its memory. Whoever comes beyond it is told to come back."""
+
+LARGE_RETRY_SECONDS: Final = 5
+
 READ_TO_REFUSE: Final = 4
 """Times the size of a manifest that is read, and thrown away, of one that is too large."""
 
@@ -69,6 +77,9 @@ class Manifests:
         self._catalog = catalog
         self._store = store
         self._limits = limits
+        self._room = _Room(LARGE_BYTES_AT_ONCE)
+        self._parsing = asyncio.Semaphore(1)
+        """One large document at a time: parsed it takes many times its size, and two take as long."""
 
     async def get(self, call: Call) -> Answer:
         """A manifest, by tag or digest.
@@ -97,13 +108,18 @@ class Manifests:
 
         Raises:
             RegistryRefusal: MANIFEST_INVALID (400, or 413 where it is too
-                large); DIGEST_INVALID; TAG_INVALID; MANIFEST_BLOB_UNKNOWN with
-                every part that is missing.
+                large, or gives a part a wrong size); DIGEST_INVALID; TAG_INVALID;
+                MANIFEST_BLOB_UNKNOWN with every part that is missing;
+                TOOMANYREQUESTS where many large ones come at once.
         """
+        with self._room.share() as share:
+            return await self._put(call, share)
+
+    async def _put(self, call: Call, share: "_Share") -> Answer:
         name, reference = call.path["name"], call.path["reference"]
         named = _named_digest(reference)
         tags = _tags_to_set(call, reference, named)
-        parsed = await self._parse(await self._read(call), call.headers.get("content-type"))
+        parsed = await self._parse(await self._read(call, share), call.headers.get("content-type"))
         digest = parsed.digest
         if named is not None:
             digest = Digest.of(parsed.body, named.algorithm)
@@ -175,7 +191,7 @@ class Manifests:
             raise _unknown(self._catalog, name, reference)
         return found
 
-    async def _read(self, call: Call) -> bytes:
+    async def _read(self, call: Call, share: "_Share") -> bytes:
         """The body, no longer than a manifest may be.
 
         One that is a little too long is read to its end all the same: a client
@@ -195,6 +211,7 @@ class Manifests:
                 pieces.clear()
             else:
                 pieces.append(piece)
+                share.grow(size)
         if size > most:
             raise _too_large(most)
         return b"".join(pieces)
@@ -204,7 +221,8 @@ class Manifests:
             if len(body) <= PARSED_IN_PLACE_BYTES:
                 parsed = Manifest.parse(body, content_type)
             else:  # so that a document made to be slow to read holds nobody else up
-                parsed = await asyncio.to_thread(Manifest.parse, body, content_type)
+                async with self._parsing:
+                    parsed = await asyncio.to_thread(Manifest.parse, body, content_type)
         except ManifestTooLarge:
             raise _too_large(self._limits.manifest_bytes) from None
         except MalformedManifest as malformed:
@@ -233,6 +251,47 @@ class Manifests:
                 log.error("ALARM: the stored blob %s has %s bytes and should have %d", part, stored, size)
                 damaged.add(part)
         return frozenset(damaged)
+
+
+class _Room:
+    """Memory for large manifests that are being pushed, all together."""
+
+    def __init__(self, most: int) -> None:
+        self.free = most
+
+    @contextmanager
+    def share(self) -> "Iterator[_Share]":
+        """One push's part of it, given back in the end."""
+        share = _Share(self)
+        try:
+            yield share
+        finally:
+            self.free += share.taken
+
+
+class _Share:
+    """What one push has taken."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+        self.taken = 0
+        """Bytes. Nothing, for a manifest that is not large."""
+
+    def grow(self, size: int) -> None:
+        """Have room for a manifest of `size` bytes.
+
+        Raises:
+            RegistryRefusal: TOOMANYREQUESTS: others have it.
+        """
+        more = size - self.taken if size > PARSED_IN_PLACE_BYTES else 0
+        if more > self._room.free:
+            raise RegistryRefusal(
+                ErrorCode.TOOMANYREQUESTS,
+                "too many large manifests are being pushed; try again",
+                headers={"retry-after": str(LARGE_RETRY_SECONDS)},
+            )
+        self._room.free -= more
+        self.taken += more
 
 
 def _refuse_incomplete(reader: Reader, repository: int, parsed: Manifest, damaged: frozenset[Digest]) -> None:
