@@ -13,6 +13,7 @@ from tests.fakes.scripted_registry import (
     challenge,
     json_error,
 )
+from tests.fakes.scripted_transport import ScriptedTransport, Told
 
 from sealift.client.errors import (
     ContentMismatch,
@@ -22,7 +23,8 @@ from sealift.client.errors import (
     RegistryFull,
     UnusableAnswer,
 )
-from sealift.client.registry_client import Delivery
+from sealift.client.keyring import NoCredentials
+from sealift.client.registry_client import Delivery, RegistryClient
 from sealift.errors import SealiftError
 from sealift.image.digest import Digest
 from sealift.transport.http import ConnectionBroken
@@ -237,6 +239,20 @@ async def test_a_location_on_another_host_gets_the_bytes_and_no_credential() -> 
             assert [each.authorization is not None for each in registry.seen] == [False, True, True]
         assert store.seen[0].authorization is None
         assert store.seen[0].body == CONTENT
+
+
+async def test_an_upload_is_not_moved_from_https_to_plain_http() -> None:
+    transport = ScriptedTransport(
+        {
+            "GET https://r.test/v2/": Told(),
+            f"HEAD https://r.test{HEAD}": Told(404),
+            f"POST https://r.test{UPLOADS}": Told(202, {"location": "http://r.test/up/1"}),
+        }
+    )
+    client = RegistryClient(transport, NoCredentials())
+    with pytest.raises(UnusableAnswer) as raised:
+        await client.push_blob(repository("r.test"), BLOB, content)
+    assert raised.value.why == "it was asked over https and wants the upload over plain http"
 
 
 async def test_content_that_turns_out_damaged_ends_the_upload() -> None:
