@@ -1,6 +1,7 @@
 """The program itself: errors in three parts, exit statuses, a quick start, lazy imports."""
 
 import errno
+import json
 import os
 import resource
 import subprocess
@@ -125,3 +126,11 @@ def test_help_and_version_import_no_command() -> None:
 def test_completion_prints_a_script_that_names_us(capsys: pytest.CaptureFixture[str], shell: str) -> None:
     assert main.run(["completion", shell]) == 0
     assert "_SEALIFT_COMPLETE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spelling", ["-o=json", "-ojson", "--output=json"])
+def test_the_format_may_be_spelled_as_kubectl_spells_it(
+    capsys: pytest.CaptureFixture[str], spelling: str
+) -> None:
+    assert main.run(["explain", "nginx", spelling]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "PullExplanation"

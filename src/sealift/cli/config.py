@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from sealift.cli.output import OneOf
 from sealift.cli.serve import resolved, settings_options
 from sealift.cli.server_settings import Won
 
@@ -17,9 +18,7 @@ def config() -> None:
 
 @config.command()
 @settings_options
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", help="How to print it."
-)
+@click.option("-o", "--output", type=OneOf(["text", "json", "yaml"]), default="text", help="How to print it.")
 def show(output: str, **given: Any) -> None:
     """Show each setting, and which source of it won."""
     won = resolved(given)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from sealift.cli.connection import Connection, connection_options, run
-from sealift.cli.output import API_VERSION
+from sealift.cli.output import API_VERSION, OneOf
 from sealift.credentials.credential import Credential
 from sealift.errors import SealiftError
 from sealift.kubernetes.explain.evidence import Evidence
@@ -91,7 +91,7 @@ class NothingToExplain(SealiftError):
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["text", "json", "yaml"]),
+    type=OneOf(["text", "json", "yaml"]),
     default="text",
     show_default=True,
     envvar="SEALIFT_OUTPUT",

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import click
 
+from sealift.cli.output import OneOf
 from sealift.errors import SealiftError
 
 
@@ -61,7 +62,7 @@ def node() -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["text", "json"]),
+    type=OneOf(["text", "json"]),
     default="text",
     show_default=True,
     help="text: logs to standard output, the rest to standard error. json: all of it, an object a line.",

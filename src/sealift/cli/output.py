@@ -21,12 +21,20 @@ OutputFormat = Literal["text", "json", "yaml"]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+class OneOf(click.Choice[str]):
+    """A choice that may be written ``-o=json``, as every user of kubectl does; click keeps that ``=``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take the value with or without its ``=``."""
+        return super().convert(value.removeprefix("=") if isinstance(value, str) else value, param, ctx)
+
+
 def output_option(command: _Command) -> _Command:
     """``-o text|json|yaml``."""
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(["text", "json", "yaml"]),
+        type=OneOf(["text", "json", "yaml"]),
         default="text",
         show_default=True,
         envvar="SEALIFT_OUTPUT",
