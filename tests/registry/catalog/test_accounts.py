@@ -134,6 +134,25 @@ def test_the_last_admin_stays(catalog: Catalog) -> None:
     _write(catalog, accounts.remove_account, name="second", transfer_to=None)
 
 
+def test_what_was_allowed_for_one_is_not_done_to_who_has_its_name_now(catalog: Catalog) -> None:
+    before = _add(catalog, "ashok")
+    _create(catalog, "apps/web")
+    row = repository_rows.repository_row(catalog, "apps/web")
+    assert row is not None
+    _write(catalog, accounts.remove_account, name="ashok", transfer_to=None)
+    now = _add(catalog, "ashok")
+    _write(catalog, repository_rows.delete_repository, repository_id=row.id)
+    _create(catalog, "apps/web")
+    with pytest.raises(NoSuchAccount):
+        _write(catalog, accounts.set_password, name="ashok", password_hash="x", only_id=before.id)
+    assert accounts.account_by_name(catalog, "ashok") == now
+    changed = _write(
+        catalog, repository_rows.set_visibility, name="apps/web", visibility="public", only_id=row.id
+    )
+    assert changed is None
+    assert not repository_rows.is_public(catalog, "apps/web")
+
+
 def test_ownership_hangs_on_the_id(catalog: Catalog) -> None:
     first = _add(catalog, "ashok")
     _create(catalog, "ashok/web")

@@ -257,9 +257,24 @@ def add_account(
     return _named(transaction, name)
 
 
-def set_password(transaction: Transaction, *, name: str, password_hash: str) -> Account:
-    """Give an account another password and end its tokens. Raises: NoSuchAccount."""
+def set_password(
+    transaction: Transaction, *, name: str, password_hash: str, only_id: int | None = None
+) -> Account:
+    """Give an account another password and end its tokens.
+
+    Args:
+        transaction: Where.
+        name: Whose.
+        password_hash: The new one.
+        only_id: The account that the caller was seen to be allowed to change. The
+            name may be another's by now: hashing takes time.
+
+    Raises:
+        NoSuchAccount: It is not there, or not that one.
+    """
     found = _named(transaction, name)
+    if only_id is not None and found.id != only_id:
+        raise no_such_account(name)
     transaction.run(_SET_PASSWORD, of=found.id, hash=password_hash)
     transaction.run(_BUMP, of=found.id)
     return _named(transaction, name)

@@ -63,7 +63,12 @@ _CREATE_REPOSITORY = Query(
     )
 )
 _SET_VISIBILITY = Query(
-    update(repository).where(repository.c.name == bindparam("of")).values(visibility=bindparam("to"))
+    update(repository)
+    .where(
+        repository.c.name == bindparam("of"),
+        repository.c.id == func.coalesce(bindparam("only_id"), repository.c.id),
+    )
+    .values(visibility=bindparam("to"))
 )
 
 _REMOVE_TAGS = Query(delete(tag).where(tag.c.repository_id == bindparam("of")))
@@ -115,10 +120,16 @@ def create_repository(
     return made
 
 
-def set_visibility(transaction: Transaction, *, name: str, visibility: Visibility) -> RepositoryRow | None:
-    """Make a repository public or private; None where there is none of that name."""
-    transaction.run(_SET_VISIBILITY, of=name, to=visibility)
-    return repository_row(transaction, name)
+def set_visibility(
+    transaction: Transaction, *, name: str, visibility: Visibility, only_id: int | None = None
+) -> RepositoryRow | None:
+    """Make a repository public or private; None where there is none of that name.
+
+    With `only_id` none but that one counts, in case it was deleted and another
+    has its name since the caller was seen to be allowed to.
+    """
+    changed = transaction.run(_SET_VISIBILITY, of=name, to=visibility, only_id=only_id)
+    return repository_row(transaction, name) if changed else None
 
 
 def delete_repository(transaction: Transaction, repository_id: int) -> None:

@@ -108,7 +108,9 @@ class AccountRoutes:
         refuse_weak(account.name, password)
         password_hash = await self._passwords.hash(password)
         changed = await self._catalog.write(
-            lambda transaction: set_password(transaction, name=account.name, password_hash=password_hash)
+            lambda transaction: set_password(
+                transaction, name=account.name, password_hash=password_hash, only_id=account.id
+            )
         )
         self._password_changed(account.name)
         self._audit.changed(call.principal, "account.password", "", account.name)

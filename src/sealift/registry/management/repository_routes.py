@@ -95,7 +95,9 @@ class RepositoryRoutes:
         row = self._own(call)
         visibility = (await read(call.body, RepositoryChange)).visibility
         changed = await self._catalog.write(
-            lambda transaction: set_visibility(transaction, name=row.name, visibility=visibility)
+            lambda transaction: set_visibility(
+                transaction, name=row.name, visibility=visibility, only_id=row.id
+            )
         )
         if changed is None:
             raise not_found(f"repository {row.name!r} that you may see")
