@@ -288,6 +288,21 @@ async def test_every_credential_is_tried_and_the_good_one_is_remembered() -> Non
     ]
 
 
+async def test_who_was_let_in_before_is_tried_first() -> None:
+    good = "Basic " + base64.b64encode(b"ashok:canary").decode()
+
+    def answer(request: Request) -> Told:
+        if request.headers.get("Authorization") == good:
+            return Told()
+        return Told(401, challenges=('Basic realm="x"',))
+
+    world = World(
+        {PING: Told(401, challenges=('Basic realm="x"',)), WANTED: answer}, person("sue"), person("ashok")
+    )
+    assert [await world.send(), await world.send()] == [200, 200]
+    assert world.transport.lines() == [PING, WANTED, WANTED, WANTED]
+
+
 async def test_a_password_that_was_refused_is_not_offered_again() -> None:
     world = bearer_world(person("ashok", "wrong"))
     for _ in range(3):
