@@ -25,19 +25,14 @@ from time import monotonic
 from typing import NamedTuple
 from urllib.parse import urljoin
 
-from sealift import __version__
 from sealift.client.errors import Denied, RegistryRefused, Unauthenticated, UnusableAnswer, refusal_of
 from sealift.client.keyring import Keyring
 from sealift.client.origin import Origin
-from sealift.client.retry import Outcome, RetryPolicy, retry_after_seconds, wait_before_retry
-from sealift.client.token_auth import (
-    RENEWAL_MARGIN_SECONDS,
-    Grant,
-    TokenReply,
-    basic_grant,
-    choose_challenge,
-    token_flow,
-)
+from sealift.client.patience import Patience
+from sealift.client.retry import RetryPolicy
+from sealift.client.token_auth import Grant, basic_grant, choose_challenge
+from sealift.client.token_cache import TokenCache, Wish
+from sealift.client.user_agent import USER_AGENT
 from sealift.credentials.credential import Credential
 from sealift.image import docker_hub
 from sealift.image.reference import Repository
@@ -55,15 +50,7 @@ from sealift.transport.http import (
 )
 from sealift.transport.redaction import printable
 
-USER_AGENT = f"sealift/{__version__}"
-
 MAX_REDIRECTS = 10
-MAX_TOKEN_ANSWER = 1024 * 1024
-"""Bytes of a token server's answer. Tokens with many scopes are long, and not that long."""
-
-MAX_TOKENS = 1024
-"""Tokens that are remembered. A copy of a whole registry passes through many repositories."""
-
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 
@@ -126,19 +113,6 @@ class Host(NamedTuple):
     headers: Mapping[str, str]
 
 
-class _Token(NamedTuple):
-    grant: Grant
-    expires: float | None
-    """On the monotonic clock; None where it does not end."""
-
-
-class _TokenKey(NamedTuple):
-    origin: Origin
-    challenge: str
-    scopes: tuple[str, ...]
-    credential: Credential | None
-
-
 class Session:
     """Sends requests to registries. One instance serves any number of them, and of tasks.
 
@@ -155,18 +129,14 @@ class Session:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._transport = transport
         self._keyring = keyring
         self._options = options if options is not None else SessionOptions()
-        self._clock = clock
-        self._now = now
-        self._sleep = sleep
+        self._patience = Patience(transport, self._options.retry, now=now, sleep=sleep)
+        self._tokens = TokenCache(self._patience, self._options.trusted_realms, clock=clock)
         self._hosts: dict[str, Host] = {}
-        self._tokens: dict[_TokenKey, _Token] = {}
         self._locks: dict[object, asyncio.Lock] = {}
         self._credentials: dict[tuple[str, str], tuple[Credential, ...]] = {}
         self._preferred: dict[tuple[str, str], Credential | None] = {}
-        self._refusals: dict[_TokenKey, Unauthenticated] = {}
 
     # ------------------------------------------------------------ the scheme
 
@@ -206,7 +176,7 @@ class Session:
     async def _ping(self, origin: Origin) -> Host:
         """Any answer of HTTP settles the scheme: registries differ in what they say to ``/v2/``."""
         request = Request(method="GET", url=f"{origin}/v2/", headers={"User-Agent": USER_AGENT})
-        response = await self._patiently(partial(_same, request))
+        response = await self._patience.send(partial(_same, request))
         await response.close()
         challenge = (
             choose_challenge(response.challenges) if response.status == HTTPStatus.UNAUTHORIZED else None
@@ -257,8 +227,9 @@ class Session:
         challenge, scopes = host.challenge, call.scopes
         grant, fresh = None, True
         if challenge is not None:
-            fresh = _token_key(host, challenge, scopes, credential) not in self._tokens
-            grant = await self._authorise(host, challenge, scopes, credential)
+            wish = Wish(host.origin, challenge, scopes, credential)
+            fresh = not self._tokens.holds(wish)
+            grant = await self._tokens.grant(wish)
         response = await self._follow(call, host, grant)
         asked = choose_challenge(response.challenges) if response.status == HTTPStatus.UNAUTHORIZED else None
         if asked is None:  # also a 401 without a usable challenge: no loop (R-OCI-30)
@@ -271,10 +242,11 @@ class Session:
             if fresh and set(wider) == set(scopes):
                 return response, grant
             # It may have been revoked, have ended early, or been for less than this endpoint wants.
-            self._forget(host, asked, wider, credential)
-            self._forget(host, challenge, scopes, credential)
+            self._tokens.forget(Wish(host.origin, asked, wider, credential))
+            if challenge is not None:
+                self._tokens.forget(Wish(host.origin, challenge, scopes, credential))
         await response.close()
-        grant = await self._authorise(host, asked, wider, credential)
+        grant = await self._tokens.grant(Wish(host.origin, asked, wider, credential))
         return await self._follow(call, host, grant), grant
 
     async def _credentials_for(self, registry: str, path: str) -> tuple[Credential, ...]:
@@ -297,85 +269,9 @@ class Session:
             errors=read_errors(body),
             credentialed=grant is not None and grant.with_credential,
             granted=grant is not None and grant.scheme == "Bearer",
-            retry_after_seconds=retry_after_seconds(response.headers.get("retry-after"), now=self._now()),
+            retry_after_seconds=self._patience.asked_to_wait(response),
             registry=call.registry,
         )
-
-    # ---------------------------------------------------------------- tokens
-
-    async def _authorise(
-        self, host: Host, challenge: Challenge, scopes: tuple[Scope, ...], credential: Credential | None
-    ) -> Grant | None:
-        if challenge.scheme == "basic":
-            return basic_grant(credential) if credential is not None else None
-        key = _token_key(host, challenge, scopes, credential)
-        async with self._lock(key):
-            if key in self._refusals:
-                # Several blobs at once would ask several times, and some servers lock an account for that.
-                raise self._refusals[key]
-            token = self._tokens.get(key)
-            if token is None or (
-                token.expires is not None and token.expires - RENEWAL_MARGIN_SECONDS <= self._clock()
-            ):
-                try:
-                    grant = await self._request_token(host, challenge, scopes, credential, offline=False)
-                except Unauthenticated as refusal:
-                    self._refusals[key] = refusal
-                    raise
-                lifetime = grant.lifetime_seconds
-                token = _Token(grant, None if lifetime is None else self._clock() + lifetime)
-                while len(self._tokens) >= MAX_TOKENS:
-                    self._tokens.pop(next(iter(self._tokens)))
-                self._tokens[key] = token
-            return token.grant
-
-    def _forget(
-        self,
-        host: Host,
-        challenge: Challenge | None,
-        scopes: tuple[Scope, ...],
-        credential: Credential | None,
-    ) -> None:
-        if challenge is not None:
-            self._tokens.pop(_token_key(host, challenge, scopes, credential), None)
-
-    async def _request_token(
-        self,
-        host: Host,
-        challenge: Challenge,
-        scopes: tuple[Scope, ...],
-        credential: Credential | None,
-        *,
-        offline: bool,
-    ) -> Grant:
-        flow = token_flow(
-            challenge,
-            registry=host.origin,
-            scopes=scopes,
-            credential=credential,
-            trusted_realms=self._options.trusted_realms,
-            offline=offline,
-        )
-        request = next(flow)
-        while True:
-            wanted = Request(
-                method=request.method,
-                url=request.url,
-                headers={"User-Agent": USER_AGENT, **request.headers},
-                body=request.body,
-            )
-            response = await self._patiently(partial(_same, wanted), repeatable=True)
-            reply = TokenReply(
-                status=response.status,
-                body=await response.read_start(MAX_TOKEN_ANSWER),
-                location=response.headers.get("location"),
-                retry_after=response.headers.get("retry-after"),
-            )
-            try:
-                request = flow.send(reply)
-            except StopIteration as end:
-                grant: Grant = end.value
-                return grant
 
     # ----------------------------------------------------- the registry itself
 
@@ -394,7 +290,7 @@ class Session:
         if host.challenge.scheme == "basic":
             grant = basic_grant(credential)
         else:
-            grant = await self._request_token(host, host.challenge, (), credential, offline=True)
+            grant = await self._tokens.fetch(Wish(host.origin, host.challenge, (), credential), offline=True)
         response = await self._follow(call, host, grant)
         if response.status >= HTTPStatus.BAD_REQUEST:
             refusal = await self._refused(call, response, grant)
@@ -418,7 +314,7 @@ class Session:
         """GET a path of the registry's host without any credential, whatever it answers."""
         host = await self.settle(registry)
         request = Request(method="GET", url=f"{host.origin}{path}", headers={"User-Agent": USER_AGENT})
-        return await self._patiently(partial(_same, request))
+        return await self._patience.send(partial(_same, request))
 
     # ------------------------------------------------- redirects and patience
 
@@ -430,7 +326,7 @@ class Session:
         for _ in range(MAX_REDIRECTS):
             origin = _origin_of(url, call)
             authority = grant if origin == host.origin else stranger
-            response = await self._patiently(
+            response = await self._patience.send(
                 partial(_request, call, method, url, body, authority),
                 once=call.once,
                 repeatable=call.repeatable,
@@ -469,52 +365,11 @@ class Session:
             return None
         await response.close()
         scopes = parse_scopes(challenge.parameters.get("scope", "")) or call.scopes
-        return await self._authorise(
-            Host(origin, HTTPStatus.UNAUTHORIZED, challenge, {}), challenge, scopes, None
-        )
-
-    async def _patiently(
-        self, make: Callable[[], Request], *, once: bool = False, repeatable: bool = False
-    ) -> Response:
-        """Send, and again while it makes sense. What is returned is the last answer, whatever its status."""
-        attempt = 0
-        while True:
-            attempt += 1
-            request = make()
-            try:
-                response = await self._transport.send(request)
-            except Unreachable as failure:
-                outcome = Outcome(method=request.method, failure=failure, repeatable=repeatable)
-                wait = (
-                    None
-                    if once
-                    else wait_before_retry(outcome, attempt, self._options.retry, now=self._now())
-                )
-                if wait is None:
-                    raise
-            else:
-                outcome = Outcome(
-                    method=request.method,
-                    status=response.status,
-                    retry_after=response.headers.get("retry-after"),
-                )
-                wait = (
-                    None
-                    if once
-                    else wait_before_retry(outcome, attempt, self._options.retry, now=self._now())
-                )
-                if wait is None:
-                    return response
-                await response.close()
-            await self._sleep(wait)
+        return await self._tokens.grant(Wish(origin, challenge, scopes, None))
 
     async def pause(self, attempt: int) -> None:
         """Wait as the retry policy has it after attempt number `attempt`; not at all after number 0."""
-        policy = self._options.retry
-        if attempt:
-            await self._sleep(
-                min(policy.first_wait_seconds * (1 << (attempt - 1)), policy.longest_wait_seconds)
-            )
+        await self._patience.pause(attempt)
 
     def _lock(self, key: object) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())
@@ -553,13 +408,6 @@ def repository_call(
 
 def _same(request: Request) -> Request:
     return request
-
-
-def _token_key(
-    host: Host, challenge: Challenge, scopes: tuple[Scope, ...], credential: Credential | None
-) -> _TokenKey:
-    issuer = f"{challenge.parameters.get('realm', '')} {challenge.parameters.get('service', '')}"
-    return _TokenKey(host.origin, issuer, tuple(sorted(str(scope) for scope in scopes)), credential)
 
 
 def _origin_of(url: str, call: Call) -> Origin:

@@ -47,7 +47,6 @@ class TokenReply:
     status: int
     body: bytes
     location: str | None = None
-    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
