@@ -59,7 +59,7 @@ def test_an_account_is_what_was_added(catalog: Catalog) -> None:
     assert repr(made) == f"Account(id={made.id}, name='ashok')"
 
 
-@pytest.mark.parametrize("name", ["ashok", "serviceaccount", "anonymous"])
+@pytest.mark.parametrize("name", ["ashok", "serviceaccount", "anonymous", "unknown"])
 def test_a_name_that_is_taken_or_reserved(catalog: Catalog, name: str) -> None:
     _add(catalog, "ashok")
     with pytest.raises(NameTaken):

@@ -15,7 +15,7 @@ from sealift.errors import SealiftError
 from sealift.registry.catalog.database import Query, Reader, Row, Transaction
 from sealift.registry.catalog.schema import account, grant, principal, repository
 
-RESERVED_NAMES: Final = frozenset({"serviceaccount", "anonymous"})
+RESERVED_NAMES: Final = frozenset({"serviceaccount", "anonymous", "unknown"})
 """Names that no account can have: the user name of Kubernetes tokens, and that of nobody."""
 
 
