@@ -92,6 +92,8 @@ class RuntimeServiceContract:
         with pytest.raises(RuntimeRefused) as caught:
             await runtime.start_container(container)
         assert "no such file or directory" in caught.value.description
+        status = await runtime.container_status(container)
+        assert (status.state, status.exit_code, status.reason) == (ContainerState.EXITED, 128, "StartError")
         await runtime.stop_sandbox(sandbox)
         await runtime.remove_sandbox(sandbox)
 

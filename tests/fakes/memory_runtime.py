@@ -38,6 +38,9 @@ class Program:
     refused: str = ""
     """What StartContainer fails with, if it is set."""
 
+    stays_created: bool = False
+    """Whether a failed start leaves the container as it was made. containerd's has ended then."""
+
     farewell: str = ""
     """Printed when it is told to end."""
 
@@ -130,12 +133,15 @@ class MemoryRuntime:
         self.calls.append(("StartContainer", name))
         if container.config.command == ("/no/such/program",):
             text = 'exec: "/no/such/program": stat /no/such/program: no such file or directory: unknown'
+            self._end(container_id, 128, "StartError")
             raise RuntimeRefused(call="StartContainer", code="Unknown", description=text)
         programs = self.programs[container.config.image_id]
         number = self.starts.get(name, 0)
         self.starts[name] = number + 1
         program = programs[min(number, len(programs) - 1)]
         if program.refused:
+            if not program.stays_created:
+                self._end(container_id, 128, "StartError")
             raise RuntimeRefused(call="StartContainer", code="Unknown", description=program.refused)
         container.program = program
         container.log.write_text("".join(f"{TIME} stdout F {line}\n" for line in program.lines))
@@ -165,14 +171,14 @@ class MemoryRuntime:
             raise RuntimeRefused(call="ContainerStatus", code="NotFound", description="no such container")
         return self._containers[container_id].status
 
-    def _end(self, container_id: str, exit_code: int) -> None:
+    def _end(self, container_id: str, exit_code: int, reason: str = "") -> None:
         container = self._containers[container_id]
         if container.status.state is not ContainerState.EXITED:
             container.status = replace(
                 container.status,
                 state=ContainerState.EXITED,
                 exit_code=exit_code,
-                reason="Completed" if exit_code == 0 else "Error",
+                reason=reason or ("Completed" if exit_code == 0 else "Error"),
                 finished_at=2,
             )
 

@@ -312,9 +312,33 @@ async def test_a_sandbox_that_cannot_be_made(tmp_path: Path) -> None:
     )
 
 
-async def test_a_container_that_does_not_start_is_tried_again(tmp_path: Path) -> None:
+async def test_a_container_that_does_not_start_has_ended(tmp_path: Path) -> None:
     world = World(tmp_path, [Program(refused="no such file or directory"), Program(exit_code=0)])
-    assert await world.runner(restartPolicy="Never").run() == "Succeeded"
+    assert await world.runner(restartPolicy="Never").run() == "Failed"
     assert "Warning Failed" in world.events()
+    assert world.waited() == ["RunContainerError"]
+    assert world.reports[-1] == ContainerEnds("default/nginx-pod", "nginx", 128, "StartError")
+
+
+async def test_a_container_that_never_starts_backs_off(tmp_path: Path) -> None:
+    world = World(tmp_path, [Program(refused="no such file or directory")])
+    running = asyncio.ensure_future(world.runner().run())
+    await world.until(ContainerEnds, 4)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.waited()[:5] == [
+        "RunContainerError",
+        "RunContainerError",
+        *["CrashLoopBackOff", "RunContainerError"],
+        "CrashLoopBackOff",
+    ]
+    assert world.time.slept[:2] == [10.0, 20.0]
+
+
+async def test_a_container_that_a_failed_start_leaves_as_it_was_is_made_anew(tmp_path: Path) -> None:
+    refused = Program(refused="the node is busy", stays_created=True)
+    world = World(tmp_path, [refused, Program(exit_code=0)])
+    assert await world.runner(restartPolicy="Never").run() == "Succeeded"
     assert world.waited() == ["RunContainerError"]
     assert 10.0 in world.time.slept

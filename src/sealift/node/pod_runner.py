@@ -259,7 +259,11 @@ class PodRunner:
             self._tell_missing()
 
     async def _start(self, sandbox_id: str, plan: ContainerPlan, image_id: str, attempt: int) -> str | None:
-        """A running container's ID, or None where the runtime would not make it or start it."""
+        """A container's ID once it has run, or None where the runtime made none or left it as it was made.
+
+        One that a runtime could not start has ended for it, as containerd has it (128, ``StartError``):
+        from there the restart policy goes on, as after any other end.
+        """
         runtime = self._around.runtime
         config = ContainerConfig(
             name=plan.name,
@@ -289,6 +293,9 @@ class PodRunner:
         except RuntimeRefused as refusal:
             self._event(messages.container_failed(refusal.description))
             self._waits(plan, Waiting(reason, refusal.description))
+            made = self._containers.get(plan.name)
+            if made is not None and (await runtime.container_status(made)).state is ContainerState.EXITED:
+                return made
             await self._remove(plan.name)
             return None
         self._event(messages.container_started())
