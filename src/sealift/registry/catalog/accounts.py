@@ -16,7 +16,8 @@ from sealift.registry.catalog.database import Query, Reader, Row, Transaction
 from sealift.registry.catalog.schema import account, grant, principal, repository
 
 RESERVED_NAMES: Final = frozenset({"serviceaccount", "anonymous", "unknown"})
-"""Names that no account can have: the user name of Kubernetes tokens, and that of nobody."""
+"""Names that no account can have: the user name of Kubernetes tokens, and the two that the
+audit trail has for nobody and for whoever failed to log in."""
 
 
 class NameTaken(SealiftError):
