@@ -1,6 +1,7 @@
 """A file has its name when it is whole, and leaves nothing when it is not."""
 
 import asyncio
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from tests.client.world import names_in
 
 from sealift.client.errors import LocalNotFound, LocalRefusal, LocalStorageRefused
-from sealift.client.partial_file import WRITE_SIZE, PartialFile, read_slice
+from sealift.client.partial_file import PREFIX, WRITE_SIZE, PartialFile, read_slice
 
 
 async def test_a_file_appears_when_it_is_committed(tmp_path: Path) -> None:
@@ -57,11 +58,42 @@ async def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
 
     task = asyncio.create_task(write())
     await begun.wait()
-    assert len(names_in(tmp_path)) == 1
+    assert "a" not in names_in(tmp_path)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert names_in(tmp_path) == []
+
+
+async def test_a_file_without_a_name_is_gone_with_its_process(tmp_path: Path) -> None:
+    async with PartialFile(tmp_path / "a") as file:
+        await file.write(b"x" * WRITE_SIZE)
+        assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR])
+async def test_where_every_file_has_a_name_it_is_another_one(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system_open = os.open
+
+    def refuse(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(number, os.strerror(number))
+        return system_open(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    path = tmp_path / "a"
+    async with PartialFile(path) as file:
+        await file.write(b"new")
+        (other,) = names_in(tmp_path)
+        assert other.startswith(PREFIX)
+        await file.commit()
+    assert path.read_bytes() == b"new"
+    assert names_in(tmp_path) == ["a"]
+    async with PartialFile(path) as file:
+        await file.write(b"newer")
+    assert names_in(tmp_path) == ["a"]
 
 
 async def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:

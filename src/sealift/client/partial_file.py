@@ -1,13 +1,17 @@
 """A file that gets its name only when it is whole.
 
-It is written under another name in the same directory, synced, and renamed. Who
-reads the final name sees what was there before or all of the new, and a run
-that is interrupted takes its half away with it.
+It is written without any name where the file system can do that (``O_TMPFILE``),
+so that a run that is killed leaves nothing, and else under another name in the
+same directory; then it is synced and renamed. Who reads the final name sees what
+was there before or all of the new, and a run that is interrupted takes its half
+away with it.
 """
 
 import asyncio
 import contextlib
+import errno
 import os
+import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +22,12 @@ from sealift.client.errors import local_refusal
 
 PREFIX = ".partial-"
 """Of the other name. What a killed run left behind can be told by it, and removed."""
+
+_NO_NAMELESS = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
+"""What file systems and kernels say that know no files without a name."""
+
+_DESCRIPTORS = Path("/proc/self/fd")
+"""Where an open file has a path, by which it can be given a name."""
 
 WRITE_SIZE = 1024 * 1024
 """Bytes that are gathered before one hop to a thread writes them."""
@@ -95,8 +105,10 @@ class PartialFile:
             raise local_refusal(error, self._path, "write") from error
 
     def _open(self) -> None:
-        handle, name = tempfile.mkstemp(prefix=PREFIX, dir=self._path.parent)
-        self._name = Path(name)
+        handle = _nameless(self._path.parent)
+        if handle is None:
+            handle, name = tempfile.mkstemp(prefix=PREFIX, dir=self._path.parent)
+            self._name = Path(name)
         os.fchmod(handle, self._mode)
         self._file = os.fdopen(handle, "wb")
 
@@ -110,14 +122,41 @@ class PartialFile:
             raise local_refusal(error, self._path, "write") from error
 
     def _commit(self) -> None:
-        if self._file is None or self._name is None:
+        if self._file is None or self._file.closed:
             raise ValueError("a file that is not open has nothing to commit")
         self._file.flush()
         os.fsync(self._file.fileno())
+        if self._name is None:
+            # A link cannot replace what is there; a rename can.
+            name = self._path.with_name(f"{PREFIX}{secrets.token_hex(8)}")
+            _give_name(self._file.fileno(), name)
+            self._name = name
         self._file.close()
         self._name.replace(self._path)
         self._name = None
         sync_directory(self._path.parent)
+
+
+def _nameless(directory: Path) -> int | None:
+    """A new file in `directory` that has no name yet, open for writing; None where that cannot be."""
+    if not _DESCRIPTORS.is_dir():
+        return None
+    try:
+        return os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in _NO_NAMELESS:
+            return None
+        raise
+
+
+def _give_name(handle: int, name: Path) -> None:
+    """Give a file that has no name one. Spec: open(2), "O_TMPFILE"."""
+    directory = os.open(name.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # With a directory given Python calls linkat(2), which alone follows the link that this path is.
+        os.link(_DESCRIPTORS / str(handle), name.name, dst_dir_fd=directory, follow_symlinks=True)
+    finally:
+        os.close(directory)
 
 
 def sync_directory(path: Path) -> None:
