@@ -150,6 +150,9 @@ TERMINATED = 128 + signal.SIGTERM
 
 async def _stoppable(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     task = asyncio.current_task()
-    if task is not None and threading.current_thread() is threading.main_thread():
+    ours = threading.current_thread() is threading.main_thread()
+    # Who runs this in process and hears the signal already, as the demo does, keeps its ear: the loop
+    # would leave the signal's default behind.
+    if task is not None and ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await coroutine
