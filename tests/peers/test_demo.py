@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import string
 import subprocess
 import sys
 import tempfile
@@ -131,6 +132,7 @@ def test_from_beginning_to_end(scratch: Path, before: Traces) -> None:
         assert [int(number) for number in re.findall(r"^(\d+)/10  ", text, re.MULTILINE)] == list(
             range(1, 11)
         )
+        assert [line for line in told.lines if re.match(r" {5}\S", line) and len(line) > 80] == []
         for command in (
             "serve --listen 127.0.0.1:0 --data ",
             "account add ashok --password-stdin < ",
@@ -207,8 +209,8 @@ def test_it_stays_up_until_ctrl_c_and_a_secret_with_one_byte_wrong_fails(
         good = regcred.read_text()
         encoded = re.search(r"\.dockerconfigjson: (\S+)", good)
         assert encoded is not None
-        # One digit of the base64 in the middle of the password becomes its neighbour.
         wrong = one_byte_changed(encoded[1])
+        assert sum(one != other for one, other in zip(encoded[1], wrong, strict=True)) == 1
         (scratch / "home" / "wrong.yaml").write_text(good.replace(encoded[1], wrong))
         changed = [str(scratch / "home" / "wrong.yaml") if word == str(regcred) else word for word in command]
         assert node_run(changed, until="is waiting: ErrImagePull").endswith("401 Unauthorized")
@@ -220,13 +222,25 @@ def test_it_stays_up_until_ctrl_c_and_a_secret_with_one_byte_wrong_fails(
 
 
 def one_byte_changed(encoded: str) -> str:
-    """A .dockerconfigjson in base64, with another last character of the password wherever it stands."""
-    document = json.loads(base64.b64decode(encoded))
-    (entry,) = document["auths"].values()
-    password = entry["password"]
-    entry["password"] = password[:-1] + ("A" if password[-1] != "A" else "B")
-    entry["auth"] = base64.b64encode(f"{entry['username']}:{entry['password']}".encode()).decode()
-    return base64.b64encode(json.dumps(document).encode()).decode()
+    """A .dockerconfigjson in base64 with one digit of it changed, which another password comes of.
+
+    That is the one in ``auth``, which counts where both are there (R-SEC-6).
+    """
+
+    def login(text: str) -> tuple[str, str]:
+        (entry,) = json.loads(base64.b64decode(text))["auths"].values()
+        username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        return username, password
+
+    username, password = login(encoded)
+    for place in reversed(range(len(encoded))):
+        for digit in string.ascii_letters:
+            changed = encoded[:place] + digit + encoded[place + 1 :]
+            with suppress(ValueError, KeyError):
+                user, word = login(changed)
+                if (user, len(word)) == (username, len(password)) and word != password:
+                    return changed
+    raise AssertionError("no byte of it counts")
 
 
 def node_run(arguments: list[str], *, until: str) -> str:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from sealift.cli.demo.command import own_environment
 from sealift.cli.demo.registry_server import is_loopback
 from sealift.cli.main import run
+from sealift.credentials.login_file import files_in
 
 
-@pytest.mark.parametrize("listen", ["5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x"])
+@pytest.mark.parametrize("listen", ["5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536"])
 def test_an_address_that_is_none(capsys: pytest.CaptureFixture[str], listen: str) -> None:
     assert run(["demo", "--exit", "--listen", listen]) == 2
     assert f"{listen} is not HOST:PORT" in capsys.readouterr().err
@@ -53,3 +55,17 @@ def test_a_directory_for_runs_that_is_not_ours_alone(
         "  why: the demo keeps passwords there, and clears it\n"
         f"  next: look at it, remove it (rm -r {trap}), and run the demo again\n"
     )
+
+
+def test_no_login_file_but_its_own_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "SEALIFT_SERVER"):
+        monkeypatch.setenv(name, "/theirs")
+    before = dict(os.environ)
+    with own_environment("/demo"):
+        assert [str(file.path) for file in files_in(os.environ)] == [
+            "/demo/config.json",
+            "/demo/containers/auth.json",
+            "/demo/containers/auth.json",
+        ]
+        assert "/theirs" not in os.environ.values()
+    assert dict(os.environ) == before

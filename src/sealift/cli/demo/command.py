@@ -12,8 +12,8 @@ from sealift.cli.demo.ending import Ending
 from sealift.errors import SealiftError
 
 ENVIRONMENT_OF_OTHERS = (
+    "DOCKER_AUTH_CONFIG",
     "REGISTRY_AUTH_FILE",
-    "XDG_RUNTIME_DIR",
     "http_proxy",
     "https_proxy",
     "all_proxy",
@@ -52,10 +52,15 @@ def demo(*, exit_: bool, listen: str) -> int:
     """
     from sealift.cli.demo.leavings import sweep
     from sealift.cli.demo.registry_server import is_loopback
+    from sealift.cli.server_settings import read_address
 
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal():
-        raise click.BadParameter(f"{listen} is not HOST:PORT", param_hint="--listen")
+    host = listen.rpartition(":")[0]
+    try:
+        read_address(listen)
+    except ValueError:
+        raise click.BadParameter(
+            f"{listen} is not HOST:PORT with a port from 0 to 65535", param_hint="--listen"
+        ) from None
     if not is_loopback(host):
         raise NotLoopback(
             f"the demo does not listen on {listen}",
@@ -83,7 +88,7 @@ def _tell(ending: Ending, listen: str, *, stay: bool) -> None:
     try:
         story = Story(run, ending, listen=listen)
         try:
-            with _own_environment(str(story.files)):
+            with own_environment(str(story.files)):
                 story.tell()
                 if stay:
                     story.say_what_next()
@@ -98,13 +103,14 @@ def _tell(ending: Ending, listen: str, *, stay: bool) -> None:
 
 
 @contextmanager
-def _own_environment(directory: str) -> Iterator[None]:
+def own_environment(directory: str) -> Iterator[None]:
     """The environment of the demo's commands: logins in its own directory, no settings of the user's."""
     before = dict(os.environ)
     for name in before:
         if name.startswith("SEALIFT_") or name in ENVIRONMENT_OF_OTHERS:
             del os.environ[name]
-    os.environ |= {"DOCKER_CONFIG": directory, "XDG_CONFIG_HOME": directory}
+    # All three: where one is not set, a login file of the user's is asked, which may not even be readable.
+    os.environ |= dict.fromkeys(("DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"), directory)
     try:
         yield
     finally:

@@ -257,11 +257,14 @@ class OwnContainerd:
 
     def _failed(self) -> ContainerdFailed:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return ContainerdFailed(
-            "containerd did not start",
-            why=" / ".join(lines[-3:]) or "it printed nothing",
-            hint=_NOT_IN_A_CONTAINER,
-        )
+        printed = " / ".join(lines[-3:]) or "it printed nothing"
+        if self._process is not None and self._process.poll() is None:
+            return ContainerdFailed(
+                "containerd did not start",
+                why=f"after {SECONDS_TO_START:.0f} s it did not answer: {printed}",
+                hint="try again when the machine has less to do",
+            )
+        return ContainerdFailed("containerd did not start", why=printed, hint=_NOT_IN_A_CONTAINER)
 
 
 def settings(

@@ -36,8 +36,8 @@ class PodSteps:
         """
         self._narration.step(
             "A node: the Pod without its Secret",
-            "This containerd is the demo's own: its directory, its socket, its namespaces.",
-            "The machine's own, if it has one, is not touched.",
+            "This containerd is the demo's own: its directory, its socket, its",
+            "namespaces. The machine's own, if it has one, is not touched.",
         )
         self._narration.command(f"containerd --config {self._containerd.directory / 'config.toml'} &")
         asyncio.run(self._containerd.start())
@@ -74,7 +74,7 @@ class PodSteps:
         """
         self._narration.step(
             "The Pod with its Secret runs",
-            "Its credentials come from regcred.yaml, through the same keyring that explain uses.",
+            "Its credentials come from regcred.yaml, by the keyring that explain uses.",
         )
         self._narration.command(command.text)
         printed = 0

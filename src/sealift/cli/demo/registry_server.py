@@ -21,6 +21,8 @@ SECONDS_TO_STOP: Final = 35.0
 
 _SERVING: Final = re.compile(r"serving http://(\S+) from ")
 
+_PART: Final = re.compile(r"^(?:  )?(error|why|next): (.*)$", re.MULTILINE)
+
 
 class RegistryFailed(SealiftError):
     """Our registry did not start. `why` has the end of what it printed."""
@@ -90,18 +92,29 @@ class RegistryServer:
             return False
 
     def _failed(self) -> RegistryFailed:
-        lines = [line.strip() for line in self._printed().strip().splitlines()]
-        in_use = any(line.startswith("error: cannot listen") for line in lines)
-        return RegistryFailed(
-            "the demo's registry did not start",
-            why=" / ".join(lines[-3:]) or "it printed nothing",
-            hint="sealift demo --listen 127.0.0.1:PORT, or without --listen for a free port"
-            if in_use
-            else "start one by itself to see more: sealift serve --data DIR",
-        )
+        return failure(self._printed())
 
     def _printed(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def failure(printed: str) -> RegistryFailed:
+    """Why the registry did not start, from what it printed: mostly an error in our three parts."""
+    told = dict(_PART.findall(printed))
+    if "error" not in told:
+        lines = [line.strip() for line in printed.strip().splitlines()]
+        return RegistryFailed(
+            "the demo's registry did not start",
+            why=" / ".join(lines[-3:]) or "it printed nothing",
+            hint="start one by itself to see more: sealift serve --data DIR",
+        )
+    return RegistryFailed(
+        "the demo's registry did not start",
+        why=": ".join(told[part] for part in ("error", "why") if part in told),
+        hint="sealift demo --listen 127.0.0.1:PORT, or without --listen for a free port"
+        if told["error"].startswith("cannot listen")
+        else told.get("next"),
+    )
 
 
 def is_loopback(host: str) -> bool:

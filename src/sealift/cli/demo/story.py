@@ -8,10 +8,13 @@ import contextlib
 import os
 import platform
 import secrets
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import ClassVar, Final
 
-from sealift.cli.demo.commands import Command
+from sealift.cli.demo.commands import PROGRAM, Command
 from sealift.cli.demo.ending import Ending
 from sealift.cli.demo.image import write_layout
 from sealift.cli.demo.leavings import RunDirectory
@@ -109,7 +112,10 @@ class Story:
         say()
         say(f"The registry stays up at {self._server.address} until Ctrl-C. In another shell:")
         say()
-        show(f"export DOCKER_CONFIG={self.files} XDG_CONFIG_HOME={self.files}")
+        if directory := own_directory(os.environ.get("PATH", os.defpath)):
+            show(f'export PATH={shlex.quote(directory)}:"$PATH"')
+        files = shlex.quote(str(self.files))
+        show(f"export DOCKER_CONFIG={files} XDG_CONFIG_HOME={files}")
         self._show(
             "login", self._server.address, "--username", USER, "--password-stdin", stdin=self._password
         )
@@ -158,8 +164,9 @@ class Story:
     def _push(self) -> None:
         self._narration.step(
             "An image, pushed",
-            "Made just now: a static program for amd64 and arm64 that prints a line each second.",
-            "The sandbox image, which a node pulls without credentials, goes to a public repository.",
+            "Made just now: a static program for amd64 and arm64, which prints a line",
+            "each second. The sandbox image, which a node pulls without credentials,",
+            "goes to a public repository.",
         )
         app, pause = self.files / "internal-app", self.files / "pause"
         write_layout(
@@ -197,7 +204,7 @@ class Story:
         self._narration.step(
             "A Secret",
             "A node has no login: the credentials travel as an object of the cluster.",
-            "The same bytes as from: kubectl create secret docker-registry … --dry-run=client -o yaml",
+            "The same bytes as from kubectl create secret docker-registry … -o yaml.",
         )
         self._do(
             *("secret", "create", "regcred", f"--docker-server={self._server.address}"),
@@ -221,7 +228,7 @@ class Story:
     def _explain(self) -> None:
         self._narration.step(
             "Will the image arrive? Asked before anything is deployed",
-            "The registry is asked as a kubelet and containerd would ask it, attempt by attempt.",
+            "The registry is asked as a kubelet and containerd would ask it.",
         )
         self._do("explain", "-f", str(self._pod_without), "--complete", "--probe", ends=FOUND_WRONG)
         self._do("explain", "-f", str(self._pod_with), "-f", str(self._regcred), "--complete", "--probe")
@@ -269,8 +276,18 @@ class Story:
             raise StepFailed(
                 f"`{command.text}` ended with status {status}",
                 why=f"the story needs it to end with {ends}; what it printed stands above",
-                hint="run `sealift demo` again; if it stays so, it is our fault: please report it",
+                hint="mend what those lines name and run `sealift demo` again; if they name nothing, "
+                "it is our fault: please report it",
             )
+
+
+def own_directory(path: str) -> str | None:
+    """Where our program is, if a shell with this PATH would not find it. After ``make demo`` it would not."""
+    ours = Path(sys.executable).parent / PROGRAM
+    found = shutil.which(PROGRAM, path=path)
+    if not ours.exists() or (found is not None and ours.samefile(found)):
+        return None
+    return str(ours.parent)
 
 
 def why_no_pods() -> str | None:
