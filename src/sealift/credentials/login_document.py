@@ -259,7 +259,8 @@ def _written(entry: LoginEntry) -> dict[str, Any]:
         document["auth"] = base64.b64encode(pair).decode("ascii")
     if entry.identity_token:
         document["identitytoken"] = entry.identity_token.reveal()
-    return _in_order(document, _ENTRY_ORDER)
+    ordered: dict[str, Any] = _in_order(document, _ENTRY_ORDER)
+    return ordered
 
 
 def _in_order(document: Any, order: Sequence[str]) -> Any:
