@@ -1,6 +1,10 @@
+import io
+import re
 import sys
+from collections.abc import Iterator
 
 import pytest
+from rich.console import Console
 
 from sealift.cli.progress import PlainProgress, progress
 from sealift.cli.progress_bars import progress_bars
@@ -54,6 +58,57 @@ def test_bars_end_with_a_line_a_blob(capsys: pytest.CaptureFixture[str]) -> None
         assert (total.completed, total.total) == (2000, 2000)
     err = capsys.readouterr().err
     assert f"{SHORT}  1.0 kB  sent" in err
+
+
+class Screen(io.StringIO):
+    """As much of a terminal as rich's bars use: lines, the cursor up, a line erased."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = [""]
+        self._row = 0
+
+    def write(self, text: str) -> int:
+        for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|[^\x1b\r\n]+", text):
+            if part == "\n":
+                self._row += 1
+                self.rows += [""] * (self._row + 1 - len(self.rows))
+            elif part == "\x1b[1A":
+                self._row -= 1
+            elif part == "\x1b[2K":
+                self.rows[self._row] = ""
+            elif not part.startswith("\x1b"):
+                self.rows[self._row] += part
+        return len(text)
+
+
+@pytest.fixture
+def threads_in_each_others_way() -> Iterator[None]:
+    """Threads that take turns so often that each interleaving comes up."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("threads_in_each_others_way")
+def test_bars_take_no_line_away_but_their_own() -> None:
+    screen = Screen()
+    blobs = [Descriptor("t", Digest.of(bytes([number])), 1000) for number in range(60)]
+    screen.write("before\n")
+    with progress_bars(Console(file=screen, force_terminal=True, width=80), seconds_between=0) as bars:
+        bars.begin(blobs)
+        for ours, next_one in zip(blobs, [*blobs[1:], None], strict=True):
+            if ours is blobs[0]:
+                bars.restart(ours)
+            if next_one is not None:
+                bars.restart(next_one)
+            bars.advance(ours, 1000)
+            bars.end(ours, Delivery.SENT)
+    assert [row for row in screen.rows if row] == [
+        "before",
+        *(f"sha256:{each.digest.encoded[:12]}  1.0 kB  sent" for each in blobs),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
 """Bars on a terminal: one for each blob that is on its way, and one for all of them.
 
+They are drawn by a thread of ours and lines are printed between them, one at a time: where
+rich's own thread draws, it may do so between the two halves of a print, and then takes away a
+line too many (rich 15 holds its lock while it works out what to draw, not until that is drawn).
+
 Imported only where a bar is drawn: rich takes longer to load than the rest of a command.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,12 +27,16 @@ from sealift.client.registry_client import Delivery
 from sealift.image.descriptor import Descriptor
 from sealift.image.digest import Digest
 
+SECONDS_BETWEEN = 0.1
+"""One drawing and the next."""
+
 
 class BarProgress:
     """Draws what it is told. Implements the `Progress` of a copy."""
 
-    def __init__(self, bars: Progress) -> None:
+    def __init__(self, bars: Progress, drawing: threading.Lock) -> None:
         self._bars = bars
+        self._drawing = drawing
         self._tasks: dict[Digest, TaskID] = {}
         self._passed: dict[Digest, int] = {}
         self._all = bars.add_task("all", total=0)
@@ -41,9 +50,10 @@ class BarProgress:
         self._bars.advance(self._all, -self._passed.get(descriptor.digest, 0))
         self._passed[descriptor.digest] = 0
         if descriptor.digest not in self._tasks:
-            self._tasks[descriptor.digest] = self._bars.add_task(
-                short_digest(descriptor), total=descriptor.size
-            )
+            with self._drawing:
+                self._tasks[descriptor.digest] = self._bars.add_task(
+                    short_digest(descriptor), total=descriptor.size
+                )
         self._bars.update(self._tasks[descriptor.digest], completed=0)
 
     def advance(self, descriptor: Descriptor, size: int) -> None:
@@ -58,12 +68,18 @@ class BarProgress:
         if task is not None:
             self._bars.remove_task(task)
         self._bars.advance(self._all, descriptor.size - self._passed.get(descriptor.digest, 0))
-        self._bars.console.print(blob_line(descriptor, delivery.value), highlight=False, markup=False)
+        with self._drawing:
+            self._bars.console.print(blob_line(descriptor, delivery.value), highlight=False, markup=False)
 
 
 @contextmanager
-def progress_bars() -> Iterator[BarProgress]:
-    """Bars on standard error, gone when all is done. ``NO_COLOR`` is honoured by rich itself."""
+def progress_bars(
+    console: Console | None = None, *, seconds_between: float = SECONDS_BETWEEN
+) -> Iterator[BarProgress]:
+    """Bars on a console, standard error by default, gone when all is done.
+
+    ``NO_COLOR`` is honoured by rich itself.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -71,5 +87,21 @@ def progress_bars() -> Iterator[BarProgress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield BarProgress(bars)
+    drawing = threading.Lock()
+    done = threading.Event()
+
+    def draw() -> None:
+        while not done.wait(seconds_between):
+            with drawing:
+                bars.refresh()
+
+    with Progress(
+        *columns, console=console or Console(stderr=True), transient=True, auto_refresh=False
+    ) as bars:
+        drawer = threading.Thread(target=draw, daemon=True)
+        drawer.start()
+        try:
+            yield BarProgress(bars, drawing)
+        finally:
+            done.set()
+            drawer.join()
