@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo serve test check format bench lock clean
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1  /p' $(MAKEFILE_LIST) | column -t -s '  ' 2>/dev/null || sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Pinned with hashes first; then the project itself, which may add nothing to that.
 $(VENV)/.runtime: requirements.lock pyproject.toml
@@ -47,5 +47,5 @@ bench: $(VENV)/.dev ## the benchmarks, see benchmarks/README.md
 lock: ## make the two lock files again from requirements*.in
 	@scripts/lock
 
-clean:
+clean: ## remove .venv and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
