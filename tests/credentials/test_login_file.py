@@ -4,8 +4,11 @@ import base64
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,6 +16,7 @@ from sealift.credentials.credential import Credential, SecretText, Source
 from sealift.credentials.helper import HelperFailed
 from sealift.credentials.login_document import MalformedLoginFile
 from sealift.credentials.login_file import (
+    LoginFile,
     LoginKeyring,
     UnreadableLoginFile,
     docker_file,
@@ -20,6 +24,7 @@ from sealift.credentials.login_file import (
     files_in,
     hostname,
     login_key,
+    read_document,
     server_key,
     spellings,
     store_login,
@@ -104,6 +109,49 @@ async def found(environment: Mapping[str, str], registry: str, path: str = "") -
 )
 def test_the_places_are_those_of_the_contract(variables: dict[str, str], files: list[str]) -> None:
     assert [str(file.path) for file in files_in(variables)] == files
+
+
+@contextmanager
+def an_ordinary_user() -> Iterator[None]:
+    """Root reads everything: be nobody for a while."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that every user gets to, as they do not to pytest's."""
+    with TemporaryDirectory() as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
+def test_what_is_guessed_and_out_of_reach_is_nobodys(reachable: Path) -> None:
+    closed = reachable / "containers"
+    put(closed / "auth.json", {"auths": {}})
+    closed.chmod(0)
+    guess = LoginFile(closed / "auth.json", "containers", guessed=True)
+    with an_ordinary_user():
+        assert read_document(guess) is None
+        with pytest.raises(UnreadableLoginFile):
+            read_document(replace(guess, guessed=False))
+    closed.chmod(0o755)
+    (closed / "auth.json").chmod(0)
+    with an_ordinary_user(), pytest.raises(UnreadableLoginFile):
+        read_document(guess)
+
+
+def test_only_the_place_that_no_variable_names_is_guessed(home: dict[str, str]) -> None:
+    without = {name: value for name, value in home.items() if name != "XDG_RUNTIME_DIR"}
+    assert [file.path for file in files_in(without) if file.guessed] == [
+        Path(f"/run/containers/{os.getuid()}/auth.json")
+    ]
+    assert not any(file.guessed for file in files_in(without | {"XDG_RUNTIME_DIR": "/run/user/7"}))
 
 
 async def test_the_first_place_that_has_something_wins(home: dict[str, str], tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ and the first that has something wins:
 5. ``$XDG_CONFIG_HOME/containers/auth.json``, else ``~/.config/containers/auth.json``
 
 A file that is absent has nothing. One that cannot be read is an error, and so
-is a helper that fails: neither is a reason to look further. `login` writes the
-second.
+is a helper that fails: neither is a reason to look further. The one exception is
+``/run/containers/UID``, which nobody named: root's podman makes ``/run/containers``
+for root alone, and what this user cannot reach is not this user's. `login` writes
+the second.
 
 Spec: R-CFG-1, R-CFG-6 to R-CFG-12; R-POD-2, R-POD-4, R-POD-5; R-HLP-1.
 """
@@ -55,6 +57,8 @@ class LoginFile:
 
     path: Path
     dialect: Dialect
+    guessed: bool = False
+    """Whether no variable of the user's led to it: out of reach is then as good as absent."""
 
 
 def files_in(environment: Mapping[str, str]) -> tuple[LoginFile, ...]:
@@ -63,10 +67,13 @@ def files_in(environment: Mapping[str, str]) -> tuple[LoginFile, ...]:
     files = [docker_file(environment)]
     if explicit := environment.get("REGISTRY_AUTH_FILE"):
         return (*files, LoginFile(Path(explicit), "containers"))
-    runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/containers/{os.getuid()}"
-    places = [Path(runtime) / "containers"] if environment.get("XDG_RUNTIME_DIR") else [Path(runtime)]
-    places.append(Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers")
-    return (*files, *(LoginFile(place / "auth.json", "containers") for place in places))
+    if runtime := environment.get("XDG_RUNTIME_DIR"):
+        files.append(LoginFile(Path(runtime) / "containers" / "auth.json", "containers"))
+    else:
+        guess = Path(f"/run/containers/{os.getuid()}/auth.json")
+        files.append(LoginFile(guess, "containers", guessed=True))
+    configuration = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    return (*files, LoginFile(configuration / "containers" / "auth.json", "containers"))
 
 
 def docker_file(environment: Mapping[str, str]) -> LoginFile:
@@ -92,12 +99,23 @@ def read_document(file: LoginFile) -> LoginDocument | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if file.guessed and not _can_be_reached(file.path):
+            return None
         raise UnreadableLoginFile(
             f"the login file {file.path} cannot be read",
             why=error.strerror or type(error).__name__,
             hint=f"ls -l {file.path}",
         ) from error
     return LoginDocument.parse(data, str(file.path), file.dialect)
+
+
+def _can_be_reached(path: Path) -> bool:
+    """Whether this user may ask if there is such a file."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return False
+    return True
 
 
 def server_key(registry: str) -> str:
