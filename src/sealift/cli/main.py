@@ -7,6 +7,7 @@ command runs, so that ``sealift --version`` and shell completion stay quick.
 import errno
 import importlib
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import NamedTuple
@@ -89,6 +90,9 @@ def main() -> None:
     """Run the command line and end the process with the contract's exit status."""
     _open_closed_streams()
     status = run(sys.argv[1:])
+    # What is done is done, and its status is what counts: a Ctrl-C from here on
+    # would only make the interpreter die of it on its way out.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         sys.stdout.flush()
     except OSError as error:

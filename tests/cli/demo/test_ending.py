@@ -1,10 +1,20 @@
 """When a signal is heeded."""
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
-from sealift.cli.demo.ending import Ending
+from sealift.cli.demo.ending import SIGNALS, Ending
+
+
+@pytest.fixture(autouse=True)
+def _handlers_of_the_tests() -> Iterator[None]:
+    """What `Ending` leaves behind in a process that ends must not reach the next test."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -43,6 +53,22 @@ def test_not_at_all_while_the_machine_is_made_clean() -> None:
         with ending.not_now():
             signal.raise_signal(signal.SIGINT)
         assert ending.number is None
+
+
+def test_a_third_changes_nothing() -> None:
+    with Ending() as ending:
+        assert told(ending, signal.SIGINT, times=2) == 1
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert ending.number == signal.SIGINT, "the status is that of the signal which was heeded"
+
+
+def test_whoever_was_told_to_end_hears_nothing_more() -> None:
+    with Ending(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+    for number in SIGNALS:
+        assert signal.getsignal(number) is signal.SIG_IGN
+        signal.raise_signal(number)
 
 
 def test_no_signal_no_interruption() -> None:

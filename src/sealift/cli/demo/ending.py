@@ -5,6 +5,9 @@ where the demo itself waits, and after the command where one is running. A
 command of the demo takes a moment, and one that is torn apart half-way, in the
 middle of an event loop, would leave noise at best. Whoever tells it twice is
 heeded at once.
+
+Once it ends it goes on ending: all further signals change nothing, up to the
+last moment of the process.
 """
 
 import signal
@@ -23,6 +26,8 @@ class Ending:
         self.number: int | None = None
         self._later = 0
         self._deaf = False
+        self._raised = False
+        """Whether the one interruption that ends the demo is under way."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -34,8 +39,10 @@ class Ending:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Who was told to end has nothing left to do but that: a finger that is still
+        # on the key must not kill it between here and its exit status.
         for number, before in self._before.items():
-            signal.signal(number, before)
+            signal.signal(number, before if self.number is None else signal.SIG_IGN)
 
     @contextmanager
     def after_this(self) -> Iterator[None]:
@@ -49,7 +56,8 @@ class Ending:
             yield
         finally:
             self._later -= 1
-        if self.number is not None:
+        if self.number is not None and not self._raised:
+            self._raised = True
             raise KeyboardInterrupt
 
     @contextmanager
@@ -62,9 +70,11 @@ class Ending:
             self._deaf = False
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
-        if self._deaf:
+        if self._deaf or self._raised:
             return
         first = self.number is None
-        self.number = number
+        if first:
+            self.number = number
         if not (first and self._later):
+            self._raised = True
             raise KeyboardInterrupt
