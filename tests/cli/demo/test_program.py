@@ -119,7 +119,7 @@ def check_ticking(argv: list[str], *, end: signal.Signals) -> None:
 
 
 RT_SIGTIMEDWAIT = {"x86_64": 128, "aarch64": 137}[platform.machine()]
-"""The call that the waiting program waits in, by this machine's number; an emulator makes it for its guest."""
+"""The call that the waiting program waits in, by this machine's number. An emulator makes it, too."""
 
 
 def is_waiting(process: subprocess.Popen[str]) -> bool:
