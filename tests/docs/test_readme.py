@@ -41,9 +41,9 @@ def typed(ground: Enclosure, lines: list[str], *, after: str, environment: dict[
 
     try:
         type_in("set -e", f"cd {ground.scratch}", lines[0])
-        assert await_that(
-            lambda: after in transcript.read_text(), while_=lambda: shell.poll() is None
-        ), transcript.read_text()
+        assert await_that(lambda: after in transcript.read_text(), while_=lambda: shell.poll() is None), (
+            transcript.read_text()
+        )
         type_in(*lines[1:], "kill %1", "wait %1")
         shell.stdin.close()
         status = shell.wait(120)
