@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from sealift.registry.access.passwords import MIN_PASSWORD_CHARACTERS
 from sealift.registry.catalog.accounts import Account, GrantRow
 from sealift.registry.catalog.repository_rows import RepositoryRow
 from sealift.registry.exchange import Answer
@@ -21,9 +22,40 @@ MAX_REQUEST_BYTES: Final = 64 * 1024
 
 T = TypeVar("T")
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, description="One path component (R-REF-3).")]
-Path = Annotated[str, msgspec.Meta(min_length=1, max_length=255, description="A repository's path.")]
-Secret = Annotated[str, msgspec.Meta(max_length=4096, description="Written in requests only.")]
+_COMPONENT: Final = r"[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
+"""One path component (R-REF-3), for the description. What holds is checked where the value is used."""
+
+
+def _described_as(*, min_length: int | None = None, **more: Any) -> msgspec.Meta:
+    """Limits that are checked here, and those that only the description names: their check says more."""
+    return msgspec.Meta(max_length=255, min_length=min_length, extra_json_schema=more)
+
+
+Name = Annotated[
+    str, _described_as(min_length=1, description="One path component (R-REF-3).", pattern=f"^{_COMPONENT}$")
+]
+Path = Annotated[
+    str,
+    _described_as(
+        min_length=1, description="A repository's path.", pattern=f"^{_COMPONENT}(?:/{_COMPONENT})*$"
+    ),
+]
+RepositoryPattern = Annotated[
+    str,
+    _described_as(
+        min_length=1,
+        description="A path where * is one whole element, and a last ** one or more.",
+        pattern=f"^(?:(?:{_COMPONENT}|[*])/)*(?:{_COMPONENT}|[*][*]?)$",
+    ),
+]
+Secret = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=4096,
+        description="Written in requests only. The first that anyone would try are refused.",
+        extra_json_schema={"minLength": MIN_PASSWORD_CHARACTERS, "format": "password", "writeOnly": True},
+    ),
+]
 Action = Literal["pull", "push", "delete"]
 Visibility = Literal["private", "public"]
 
@@ -69,7 +101,7 @@ class NewGrant(Closed):
     """Actions to be given in the repositories of a pattern."""
 
     to: Name
-    repository: Annotated[str, msgspec.Meta(min_length=1, max_length=255, description="A pattern.")]
+    repository: RepositoryPattern
     actions: Annotated[list[Action], msgspec.Meta(min_length=1, max_length=3)]
 
 
