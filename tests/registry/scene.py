@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -24,7 +24,7 @@ from sealift.registry.listings import Listings
 from sealift.registry.manifests import Manifests
 from sealift.registry.referrers import Referrers
 from sealift.registry.refusal import RegistryRefusal
-from sealift.registry.settings import Limits
+from sealift.registry.settings import Collection, Limits
 from sealift.registry.uploads import Uploads
 
 ASHOK = Principal(id=7, name="ashok")
@@ -64,9 +64,10 @@ class Scene:
     store: BlobStore
     clock: Clock
     limits: Limits
+    collection: Collection = field(default_factory=Collection)
 
     def __post_init__(self) -> None:
-        self.blobs = Blobs(self.catalog, self.store)
+        self.blobs = Blobs(self.catalog, self.store, self.collection)
         self.uploads = Uploads(self.catalog, self.store, self.limits)
         self.manifests = Manifests(self.catalog, self.store, self.limits)
         self.listings = Listings(self.catalog, self.limits)
