@@ -18,6 +18,7 @@ from sealift.registry.blob_store.memory import MemoryBlobStore
 from sealift.registry.blobs import Blobs
 from sealift.registry.catalog.database import Catalog
 from sealift.registry.catalog.repository_rows import create_repository
+from sealift.registry.collector import Collector
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Answer, Call, FileSlice, Principal
 from sealift.registry.listings import Listings
@@ -70,12 +71,22 @@ class Scene:
         self.blobs = Blobs(self.catalog, self.store, self.collection)
         self.uploads = Uploads(self.catalog, self.store, self.limits)
         self.manifests = Manifests(self.catalog, self.store, self.limits)
+        self.collector = Collector(
+            catalog=self.catalog,
+            store=self.store,
+            settings=self.collection,
+            lock=self.catalog.path.with_name("collector.lock"),
+        )
         self.listings = Listings(self.catalog, self.limits)
         self.referrers = Referrers(self.catalog, self.limits)
 
     def limited(self, **limits: int) -> "Scene":
         """The same registry with other limits."""
         return replace(self, limits=replace(self.limits, **limits))
+
+    def collecting(self, **settings: Any) -> "Scene":
+        """The same registry, collecting by other rules."""
+        return replace(self, collection=replace(self.collection, **settings))
 
     async def push_blob(self, data: bytes, name: str = REPOSITORY, by: Principal = ASHOK) -> Digest:
         """Push a blob in one request."""

@@ -29,6 +29,8 @@ from sealift.registry.exchange import Answer, Call
 from sealift.registry.garbage import sweep_uploads
 from sealift.registry.listings import Listings
 from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.deleted_routes import DeletedRoutes
+from sealift.registry.management.garbage_routes import GarbageRoutes
 from sealift.registry.management.grant_routes import GrantRoutes
 from sealift.registry.management.repository_routes import RepositoryRoutes
 from sealift.registry.management.routes import Management
@@ -91,6 +93,9 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         now=time.time,
     )
     guard = Guard(catalog, issuer=issuer, passwords=passwords, audit=audit)
+    collector = Collector(
+        catalog=catalog, store=store, settings=parts.collection, lock=parts.data.collector_lock
+    )
     management = Management(
         accounts=AccountRoutes(
             catalog,
@@ -99,10 +104,9 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
             password_changed=lambda name: forget_first_password(parts.data.path, name),
         ),
         repositories=RepositoryRoutes(catalog, guard, audit),
+        deleted=DeletedRoutes(catalog, guard, audit, parts.collection),
         grants=GrantRoutes(catalog, audit),
-    )
-    collector = Collector(
-        catalog=catalog, store=store, settings=parts.collection, lock=parts.data.collector_lock
+        garbage=GarbageRoutes(collector, audit),
     )
     app = App(
         _routes(catalog, store, guard, parts.limits, parts.collection),
