@@ -143,10 +143,10 @@ def run(arguments: list[str]) -> int:
         return 2
     except click.UsageError as error:
         place = error.ctx.command_path if error.ctx is not None else "sealift"
-        report(error.format_message(), None, f"{place} --help")
+        report(f"this is not how {place} is used", error.format_message(), f"{place} --help")
         return 2
     except click.ClickException as error:
-        report(error.format_message(), None, None)
+        report("the command cannot be run", error.format_message(), "sealift --help")
         return 2
     except SealiftError as error:
         _show_traceback()
