@@ -13,7 +13,7 @@ from sealift.cli.connection import Connection, connection_options, open_client, 
 from sealift.cli.last_server import server_from
 from sealift.cli.login import registry_of
 from sealift.cli.output import OutputFormat, human_size, output_option, print_document, print_table
-from sealift.cli.progress import ProgressMode, progress_option
+from sealift.cli.progress import PlainProgress, ProgressMode, progress_option
 from sealift.cli.progress import progress as shown
 from sealift.client.distribution_tree import DistributionTree
 from sealift.client.errors import LocalNotFound
@@ -155,7 +155,7 @@ async def _import(
             prefix=prefix,
             wishes=wishes,
             progress=watched,
-            told=_tell if mode != "none" else lambda _: None,
+            told=_tell if isinstance(watched, PlainProgress) else lambda _: None,
         )
 
 

@@ -16,6 +16,9 @@ from sealift.client.repository_takeover import Hopeless, RepositoryTakeover, Wis
 from sealift.client.takeover_report import Failure, Kind, RepositoryReport, TakeoverReport
 from sealift.image.reference import MalformedReference, Repository
 
+CAUSES_FIRST = (Kind.REPOSITORY, Kind.BLOB, Kind.MANIFEST, Kind.TAG, Kind.CONFLICT)
+"""The order in which failures are told: a blob's is why its manifest's is there."""
+
 
 async def take_over(
     source: Holdings,
@@ -78,4 +81,6 @@ async def take_over(
     except Hopeless as hopeless:
         report.stopped = hopeless.error
     report.repositories.sort(key=lambda each: each.name)
+    for each in report.repositories:
+        each.failures.sort(key=lambda failure: (CAUSES_FIRST.index(failure.kind), failure.place))
     return report
