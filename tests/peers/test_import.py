@@ -167,8 +167,13 @@ def test_the_file_tree_of_a_docker_registry(
     assert (again["total"]["tags"]["copied"], again["total"]["manifests"]["copied"]) == (0, 0)
 
 
-def test_a_docker_registry_over_the_wire(skopeo: Skopeo, old: Registry, new: Served, tmp_path: Path) -> None:
+def test_a_docker_registry_over_the_wire(
+    skopeo: Skopeo, ours: Sealift, old: Registry, new: Served, tmp_path: Path
+) -> None:
     filled = fill(skopeo, old, tmp_path)
+    bare = sample_image(tmp_path / "bare")
+    ours.log_in(old).checked()
+    ours.push(bare, f"{old.address}/apps/bare@{bare.digest}").checked()
     admin = (new.address, basic("admin", new.admin_password))
     without = logins(tmp_path / "without", admin)
     refused = subprocess.run(
@@ -178,6 +183,11 @@ def test_a_docker_registry_over_the_wire(skopeo: Skopeo, old: Registry, new: Ser
     environment = logins(tmp_path / "home", admin, (old.address, basic(USERNAME, PASSWORD)))
     status, report = import_(environment, old.address, "--to", new.address)
     assert (status, report["failures"], report["complete"]) == (0, [], True)
+    assert [each["source"] for each in report["repositories"]] == [
+        "apps/bare",
+        "apps/deep/er/api",
+        "apps/web",
+    ]
     check_same(skopeo, old, new, filled.whole, tmp_path)
     status, again = import_(environment, old.address, "--to", new.address)
     assert (status, again["total"]["tags"]["copied"], again["total"]["blobs"]["copied"]) == (0, 0, 0)

@@ -8,7 +8,9 @@ import pytest
 import pytest_asyncio
 from tests.client.images import Sample, index_of, sample_image, sample_index
 from tests.client.trees import Tree
+from tests.client.world import client_of
 from tests.fakes.asgi_transport import AsgiTransport
+from tests.fakes.scripted_registry import Reply, ScriptedRegistry, Step, anonymous_ping
 from tests.registry.open_registry import PASSWORD, Client, open_client
 
 from sealift.client.distribution_tree import DistributionTree
@@ -338,3 +340,25 @@ async def test_a_target_that_does_not_know_the_login_ends_it_at_once(served: Cli
     assert report.stopped is not None
     assert report.stopped.exit_status == 4
     assert len(report.repositories) <= 4
+
+
+@pytest.mark.parametrize("busy", ["source", "target"])
+async def test_a_registry_that_says_come_back_later_ends_it_with_what_was_done(
+    busy: str, served: Client, tree: Tree
+) -> None:
+    for number in range(10):
+        tree.keep(f"ashok/r{number}", IMAGE, "v1")
+    async with client_of() as asker:
+        busy_step = [Step(method, "/v2/*", Reply(429), times=0, required=False) for method in ("GET", "HEAD")]
+        steps = [anonymous_ping(), *busy_step]
+        async with ScriptedRegistry(steps) as registry:
+            if busy == "source":
+                names = [f"ashok/r{number}" for number in range(10)]
+                source: Holdings = RegistryHoldings(asker, registry.host, names)
+                client, target = logged_in(served)[0], NEW
+            else:
+                source, client, target = DistributionTree(tree.root), asker, registry.host
+            report = await take_over(source, client, target, wishes=Wishes(at_once=2))
+    assert report.stopped is not None
+    assert report.stopped.exit_status == 6
+    assert len(report.repositories) <= 2

@@ -8,7 +8,7 @@ found this way, only in the file tree.
 from collections.abc import AsyncIterator, Callable, Sequence
 from http import HTTPStatus
 
-from sealift.client.errors import RegistryRefused, Unauthenticated, UnusableAnswer
+from sealift.client.errors import NotFound, RegistryRefused, Unauthenticated, UnusableAnswer
 from sealift.client.holdings import Gap
 from sealift.client.registry_client import RegistryClient
 from sealift.image.descriptor import Descriptor
@@ -58,13 +58,20 @@ class RegistryHoldings:
             raise
 
     async def tags(self, name: str) -> AsyncIterator[str | Gap]:
-        """All that the registry lists."""
+        """All that the registry lists.
+
+        Distribution says 404 of a repository without tags. Of one that it listed itself this is no error.
+        """
         seen: set[str] = set()
-        async for tag in self._client.tags(self._repository(name)):
-            if tag in seen:
-                continue
-            seen.add(tag)
-            yield tag if is_tag(tag) else Gap(tag, UnusableAnswer(f"{tag!a} is not a tag"))
+        try:
+            async for tag in self._client.tags(self._repository(name)):
+                if tag in seen:
+                    continue
+                seen.add(tag)
+                yield tag if is_tag(tag) else Gap(tag, UnusableAnswer(f"{tag!a} is not a tag"))
+        except NotFound:
+            if self._named:
+                raise
 
     async def digest_of(self, name: str, tag: str) -> Digest:
         """What the tag stands for, by HEAD, or by GET where the registry says too little."""

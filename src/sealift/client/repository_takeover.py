@@ -14,6 +14,7 @@ from sealift.client.blob_mover import BlobMover, SourceFailed
 from sealift.client.copy import MAX_DEPTH, Progress
 from sealift.client.errors import (
     Denied,
+    RateLimited,
     RegistryFull,
     Unauthenticated,
     UnusableManifest,
@@ -335,6 +336,8 @@ class RepositoryTakeover:
         self._fail(kind, place, error)
 
     def _fail(self, kind: Kind, place: str, error: SealiftError) -> None:
+        """Note what cannot be had, or give up where nothing more can be had from there."""
+        _raise_if_out_of_reach(error)
         self._note(Failure.of(kind, self.name, place, error))
 
     def _fail_because(self, kind: Kind, place: str, what: str, why: str, hint: str | None = None) -> None:
@@ -358,6 +361,13 @@ def _raise_if_hopeless(error: SealiftError) -> None:
     if isinstance(error, Denied):
         raise Hopeless(error, everywhere=False) from error
     if isinstance(error, Unauthenticated) or (isinstance(error, RegistryFull) and error.http_status == _FULL):
+        raise Hopeless(error, everywhere=True) from error
+    _raise_if_out_of_reach(error)
+
+
+def _raise_if_out_of_reach(error: SealiftError) -> None:
+    """Give up where a registry does not answer, or asks us to come back later, after every retry."""
+    if isinstance(error, RateLimited):
         raise Hopeless(error, everywhere=True) from error
     if isinstance(error, Unreachable) and not isinstance(error, ConnectionBroken):
         raise Hopeless(error, everywhere=True) from error
