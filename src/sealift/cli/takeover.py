@@ -214,7 +214,8 @@ def _print_report(report: TakeoverReport, server: str, *, dry_run: bool) -> None
         for label, text in (("what", failure.what), ("why", failure.why), ("next", failure.hint)):
             if text:
                 click.echo(f"  {label}: {printable(text, 1000)}")
-    done = f"{len(report.repositories)} repositories"
+    number = len(report.repositories)
+    done = f"{number} repositor{'y' if number == 1 else 'ies'}"
     click.echo(
         f"\n{done} would be brought to {server}; nothing was written"
         if dry_run
