@@ -238,3 +238,12 @@ async def test_a_tag_without_a_link_stands_for_nothing(tree: Tree) -> None:
     tree.tag("apps/web", "v1").unlink()
     with pytest.raises(LocalNotFound):
         await DistributionTree(tree.root).digest_of("apps/web", "v1")
+
+
+async def test_a_tag_whose_link_is_empty_is_told_with_what_it_stood_for(tree: Tree) -> None:
+    link = tree.tag("apps/web", "v1")
+    link.write_bytes(b"")
+    tree.write(link.parents[1] / "index" / "sha256" / DIGEST.encoded / "link", str(DIGEST).encode())
+    with pytest.raises(LocalMalformed) as raised:
+        await DistributionTree(tree.root).digest_of("apps/web", "v1")
+    assert f"it stood for {DIGEST}" in (raised.value.hint or "")

@@ -20,11 +20,12 @@ Spec: CNCF Distribution, registry/storage/paths.go, versions 2.x and 3.x.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from sealift.client.errors import LocalMalformed, LocalNotFound, UnusableManifest, local_refusal
+from sealift.client.errors import LocalMalformed, LocalNotFound, LocalRefusal, UnusableManifest, local_refusal
 from sealift.client.holdings import Gap
 from sealift.client.layout import checked, read_manifest
 from sealift.client.partial_file import read_slice
@@ -43,6 +44,9 @@ LINK, DATA = "link", "data"
 
 MAX_LINK = 256
 """Bytes of a link file. The longest digest has 135."""
+
+MAX_HISTORY = 3
+"""Digests that a broken tag once stood for, as far as they are told. Of more nobody knows which."""
 
 HINT = "rebuild or push it there again, or leave it behind"
 
@@ -120,12 +124,29 @@ class DistributionTree:
             LocalMalformed: the link is empty, cut off or no digest.
         """
         path = self._repository(name) / "_manifests" / "tags" / tag / "current" / LINK
-        found = await self._link(path)
+        try:
+            found = await self._link(path)
+        except LocalMalformed as error:
+            error.hint = await self._hint_of_history(name, tag) or error.hint
+            raise
         if found is None:
             raise LocalNotFound(
                 f"the tag {name}:{tag} stands for nothing", why="it has no current/link", hint=HINT
             )
         return found
+
+    async def _hint_of_history(self, name: str, tag: str) -> str | None:
+        """What a tag whose link is broken stood for at some time, which the tree notes without an order."""
+        place = self._repository(name) / "_manifests" / "tags" / tag / "index"
+        known: list[str] = []
+        with contextlib.suppress(LocalRefusal):
+            for algorithm in await self._listed(place):
+                for encoded in await self._listed(place / algorithm):
+                    with contextlib.suppress(MalformedDigest):
+                        known.append(str(Digest.parse(f"{algorithm}:{encoded}")))
+        if not known or len(known) > MAX_HISTORY:
+            return None
+        return f"it stood for {' or '.join(sorted(known))}: set it by hand, or push it there again"
 
     async def revisions(self, name: str) -> AsyncIterator[Digest | Gap]:
         """Every manifest whose link is there, whether or not a tag stands for it."""
