@@ -110,10 +110,10 @@ def kill_while_they_push(server: Server, pushers: list[Pusher], random: Random, 
     if failures:
         raise failures[0]
     # Sent before the kill, and never answered: nothing that came later counts.
-    hit = [line.sent for line, was in zip(lines, before, strict=True) if was and line.sent is was]
+    hit = [was for line, was in zip(lines, before, strict=True) if was is not None and line.sent is was]
     tally.kills += 1
     tally.in_flight += bool(hit)
-    tally.hit.update(f"{each.what} {'sent' if each.whole else 'being sent'}" for each in hit if each)
+    tally.hit.update(f"{each.what} {'sent' if each.whole else 'being sent'}" for each in hit)
 
 
 def check_catalog(data: Path) -> None:

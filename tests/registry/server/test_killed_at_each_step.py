@@ -59,7 +59,16 @@ def test_killed_before_every_step_of_a_push_it_keeps_what_it_has_confirmed(tmp_p
         make_old(data)
     print(f"{len(killed_before)} kills, before: {', '.join(killed_before)}; {tally.resumed} uploads went on")
     print(f"{tally.anew} began anew, {tally.swept} half files swept")
-    assert set(killed_before) >= {"create", "write", "sync", "rename", "remove", "begin", "commit", "committed"}
+    assert set(killed_before) >= {
+        "create",
+        "write",
+        "sync",
+        "rename",
+        "remove",
+        "begin",
+        "commit",
+        "committed",
+    }
     assert tally.resumed
     assert tally.anew
     assert tally.swept
