@@ -135,9 +135,8 @@ class Line:
     ) -> Answer:
         """Send a request piece by piece, and read the whole answer.
 
-        Args:
-            chunked: Send no length, as a client that streams does.
-            passing: Told how many bytes of the body are about to go out.
+        Where it is `chunked` no length is sent, as by a client that streams;
+        `passing` is told how many bytes of the body are about to go out.
         """
         try:
             self._connection.putrequest(method, target)
@@ -484,11 +483,7 @@ class Pusher:
     def go_on_with_uploads(self, line: Line, *, leave: float) -> tuple[int, int]:
         """Each upload that was interrupted goes on where the server says, or begins anew.
 
-        Args:
-            leave: The part of them that is left to the sweep.
-
-        Returns:
-            How many went on, and how many began anew.
+        The part `leave` of them is left to the sweep. Returns how many went on, and how many began anew.
         """
         self.line = line
         resumed = anew = 0
