@@ -83,12 +83,41 @@ TABLE: Final[dict[tuple[str, str], list[Row]]] = {
     ("PATCH", "/repositories/{name...}"): [
         ("PATCH", "/api/v1/repositories/ashok/private", {"visibility": "public"}, _cells(404, 200, 200)),
         ("PATCH", "/api/v1/repositories/ashok/public", {"visibility": "private"}, _cells(403, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/private", {"immutable": ["v*"]}, _cells(404, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/public", {"immutable": ["v*"]}, _cells(403, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/public", {"immutableExcept": []}, _cells(403, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/private", {"immutable": ["v/*"]}, _cells(404, 400, 400)),
+        ("PATCH", "/api/v1/repositories/ashok/private", {"immutable": [""]}, _cells(404, 400, 400)),
+        ("PATCH", "/api/v1/repositories/ashok/private", {"immutable": ["v"] * 33}, _cells(404, 400, 400)),
         ("PATCH", "/api/v1/repositories/ashok/missing", {"visibility": "public"}, _cells(404, 404, 404)),
     ],
     ("DELETE", "/repositories/{name...}"): [
         ("DELETE", "/api/v1/repositories/ashok/private", None, _cells(404, 204, 204)),
         ("DELETE", "/api/v1/repositories/ashok/public", None, _cells(403, 204, 204)),
         ("DELETE", "/api/v1/repositories/ashok/missing", None, _cells(404, 404, 404)),
+    ],
+    ("GET", "/tag-history/{name...}"): [
+        ("GET", "/api/v1/tag-history/ashok/private", None, _cells(404, 200, 200)),
+        ("GET", "/api/v1/tag-history/ashok/public", None, _cells(403, 200, 200)),
+        ("GET", "/api/v1/tag-history/ashok/public?before=x", None, _cells(403, 400, 400)),
+        ("GET", "/api/v1/tag-history/ashok/missing", None, _cells(404, 404, 404)),
+    ],
+    ("POST", "/tag-restores/{name...}"): [
+        ("POST", "/api/v1/tag-restores/ashok/private", {"tag": "v1"}, _cells(404, 404, 404)),
+        ("POST", "/api/v1/tag-restores/ashok/public", {"tag": "v1"}, _cells(403, 404, 404)),
+        (
+            "POST",
+            "/api/v1/tag-restores/ashok/public",
+            {"tag": "v1", "to": "sha256:x", "before": "2026-01-01T00:00:00Z"},
+            _cells(403, 400, 400),
+        ),
+        (
+            "POST",
+            "/api/v1/tag-restores/ashok/public",
+            {"tag": "v1", "before": "2026-01-01T00:00:00"},
+            _cells(403, 400, 400),
+        ),
+        ("POST", "/api/v1/tag-restores/ashok/missing", {"tag": "v1"}, _cells(404, 404, 404)),
     ],
     ("GET", "/grants"): [("GET", "/api/v1/grants", None, _cells(200, 200, 200))],
     ("POST", "/grants"): [

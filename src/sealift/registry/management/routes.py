@@ -15,6 +15,8 @@ from sealift.registry.access.guard import MANAGEMENT, Demand
 from sealift.registry.access.passwords import WeakPassword
 from sealift.registry.access.permissions import MalformedPattern
 from sealift.registry.catalog.accounts import LastAdmin, NameTaken, NoSuchAccount, NoSuchGrant, StillOwns
+from sealift.registry.catalog.tag_rules import MalformedTagPattern, TagImmutable
+from sealift.registry.catalog.tags import NotInHistory, NotRestorable
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.management.account_routes import AccountRoutes
 from sealift.registry.management.documents import (
@@ -33,6 +35,9 @@ from sealift.registry.management.documents import (
     RepositoryChange,
     RepositoryDocument,
     RepositoryList,
+    RestoredTagDocument,
+    TagHistory,
+    TagRestore,
     WhoAmI,
     written,
     written_json,
@@ -40,6 +45,7 @@ from sealift.registry.management.documents import (
 from sealift.registry.management.grant_routes import GrantRoutes
 from sealift.registry.management.refusal import ManagementRefusal
 from sealift.registry.management.repository_routes import RepositoryRoutes
+from sealift.registry.management.tag_routes import TagRoutes
 
 PREFIX = "/api/v1"
 
@@ -76,12 +82,18 @@ class Management:
     """Finds the route of a request, and describes all of them."""
 
     def __init__(
-        self, *, accounts: AccountRoutes, repositories: RepositoryRoutes, grants: GrantRoutes
+        self,
+        *,
+        accounts: AccountRoutes,
+        repositories: RepositoryRoutes,
+        tags: TagRoutes,
+        grants: GrantRoutes,
     ) -> None:
         self.routes = (
             *_own_routes(self),
             *_account_routes(accounts),
             *_repository_routes(repositories),
+            *_tag_routes(tags),
             *_grant_routes(grants),
         )
         self._patterns = [(route.pattern(), route) for route in self.routes]
@@ -173,6 +185,10 @@ _STATUSES: dict[type[SealiftError], tuple[int, str]] = {
     NoSuchGrant: (404, "NOT_FOUND"),
     WeakPassword: (400, "INVALID"),
     MalformedPattern: (400, "INVALID"),
+    MalformedTagPattern: (400, "INVALID"),
+    NotInHistory: (404, "NOT_FOUND"),
+    NotRestorable: (409, "CONFLICT"),
+    TagImmutable: (403, "DENIED"),
 }
 
 _REFUSAL: dict[str, Any] = {
@@ -337,7 +353,7 @@ def _repository_routes(repositories: RepositoryRoutes) -> tuple[ManagementRoute,
         ManagementRoute(
             method="PATCH",
             template="/repositories/{name...}",
-            summary="Make a repository public or private.",
+            summary="Make a repository public or private, and say which of its tags are immutable.",
             handler=repositories.change,
             request=RepositoryChange,
             answer=RepositoryDocument,
@@ -348,6 +364,27 @@ def _repository_routes(repositories: RepositoryRoutes) -> tuple[ManagementRoute,
             summary="Delete a repository with all that is in it.",
             handler=repositories.delete,
             status=204,
+        ),
+    )
+
+
+def _tag_routes(tags: TagRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/tag-history/{name...}",
+            summary="The moves of a repository's tags, or of one, newest first; for who may push there.",
+            handler=tags.history,
+            answer=TagHistory,
+            query=("tag", "before"),
+        ),
+        ManagementRoute(
+            method="POST",
+            template="/tag-restores/{name...}",
+            summary="Let a tag stand for what it once stood for; for who may push there.",
+            handler=tags.restore,
+            request=TagRestore,
+            answer=RestoredTagDocument,
         ),
     )
 
