@@ -314,8 +314,9 @@ class _Share:
 def _immutable_is_denied() -> "Iterator[None]":
     """Tell of an immutable tag in the protocol's words.
 
-    DENIED, since docker, podman and skopeo print its message, and podman does
-    not try three times more, as it does after a code that it has no rule for.
+    DENIED, since docker, podman and skopeo print its message and end there.
+    After UNSUPPORTED podman tries again; after TAG_INVALID podman and skopeo try
+    schema 1 instead, and print why that was refused (docs/adr/0009).
     """
     try:
         yield
