@@ -1,4 +1,4 @@
-"""The URL under which a client reached us, and from where. What else is wrong with a head: see test_app.py."""
+"""The URL under which a client reached us, and from where. What else a head can be: see test_app.py."""
 
 from ipaddress import ip_network
 

@@ -1,6 +1,7 @@
 """Which tags a pattern names, and what is no pattern."""
 
 import re
+from functools import partial
 from time import process_time
 
 import pytest
@@ -89,7 +90,5 @@ async def test_rules_are_kept_and_replaced(scene: Scene) -> None:
         TagRules(immutable=("stable",)),
         TagRules(),
     ):
-        await scene.catalog.write(
-            lambda transaction, rules=rules: set_tag_rules(transaction, repository, rules)
-        )
+        await scene.catalog.write(partial(set_tag_rules, repository_id=repository, rules=rules))
         assert tag_rules(scene.catalog, repository) == rules
