@@ -377,7 +377,9 @@ def test_a_long_history_is_cut_and_says_so(server: Server, sealift: Sealift) -> 
             id="a time before it",
         ),
         pytest.param(["set", "apps/refused"], 2, "say what to set", id="nothing to set"),
-        pytest.param(["set", "apps/refused", "--immutable", "v/*"], 2, "cannot", id="no pattern"),
+        pytest.param(
+            ["set", "apps/refused", "--immutable", "v/*"], 2, "is not a pattern of tags", id="no pattern"
+        ),
         pytest.param(
             ["set", "apps/refused", "--immutable", "v*", "--no-immutable"], 2, "does not go with", id="both"
         ),

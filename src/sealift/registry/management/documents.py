@@ -65,10 +65,9 @@ Visibility = Literal["private", "public"]
 TagPattern = Annotated[
     str,
     msgspec.Meta(
-        min_length=1,
-        max_length=MAX_PATTERN_CHARACTERS,
-        pattern=PATTERN_SHAPE,
         description="A tag, with * for any characters.",
+        # described here and checked by the catalog, whose refusal says what to write instead
+        extra_json_schema={"minLength": 1, "maxLength": MAX_PATTERN_CHARACTERS, "pattern": PATTERN_SHAPE},
     ),
 ]
 TagPatterns = Annotated[list[TagPattern], msgspec.Meta(max_length=MAX_PATTERNS)]
