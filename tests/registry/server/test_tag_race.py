@@ -52,3 +52,14 @@ def test_row_13_of_pushes_that_race_for_an_immutable_tag_one_wins(tmp_path: Path
         moves = json.loads(listed)["items"]
         assert len(moves) == ROUNDS
         assert {move["address"] for move in moves} == {"127.0.0.1"}
+
+
+def test_the_address_in_a_history_is_the_clients_behind_a_proxy_that_is_named(tmp_path: Path) -> None:
+    with serving(tmp_path, "--trusted-proxies", "127.0.0.1,10.0.0.0/8") as server:
+        auth = "Basic " + base64.b64encode(f"admin:{server.password}".encode()).decode()
+        headers = {"content-type": OCI_INDEX, "x-forwarded-for": "198.51.100.1, 203.0.113.9, 10.0.0.2"}
+        pushed, _, _ = server.ask(
+            "PUT", "/v2/apps/x/manifests/v1", headers=headers, body=document("x"), auth=auth
+        )
+        _, _, listed = server.ask("GET", "/api/v1/tag-history/apps/x", auth=auth)
+        assert (pushed, json.loads(listed)["items"][0]["address"]) == (201, "203.0.113.9")
