@@ -6,7 +6,7 @@ nothing else; what it read has to survive being written and read again.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sealift.credentials import go_glob, go_json, go_url
 from sealift.credentials.credential import SecretText
@@ -150,7 +150,7 @@ def docker_config(data: bytes) -> None:
     for legacy in (False, True):
         with suppress(UndecodableConfig):
             for entry in decode_config(data, legacy=legacy).entries:
-                assert entry.password.reveal() not in repr(entry) or len(entry.password.reveal()) < 4
+                assert repr(replace(entry, password=SecretText("another"))) == repr(entry)
 
 
 def docker_config_written(data: bytes) -> None:
@@ -204,7 +204,7 @@ def token_answer(data: bytes) -> None:
     with suppress(MalformedTokenAnswer):
         read = TokenAnswer.read(data)
         assert TokenAnswer.read(read.write()).token == read.token
-        assert read.token not in repr(read) or len(read.token) < 4
+        assert repr(replace(read, token="another")) == repr(read)
 
 
 def pattern(data: bytes) -> None:

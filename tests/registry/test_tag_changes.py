@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.registry.scene import ASHOK, REPOSITORY, Scene, call, index_of, refused
+from tests.registry.scene import ASHOK, NOON, REPOSITORY, Scene, call, index_of, refused
 
 from sealift.image.digest import Digest
 from sealift.image.manifest import OCI_INDEX, OCI_MANIFEST
@@ -223,10 +223,10 @@ async def test_a_repository_with_an_immutable_tag_is_not_deleted(
     scene, _, _ = protected
     repository = id_of(scene)
     with pytest.raises(TagImmutable):
-        await scene.catalog.write(lambda transaction: delete_repository(transaction, repository))
+        await scene.catalog.write(lambda transaction: delete_repository(transaction, repository, now=NOON))
     assert tags_after(scene.catalog, repository, last="", most=9) == ["v1", "v1-rc"]
     await protect(scene, "x*")
-    await scene.catalog.write(lambda transaction: delete_repository(transaction, repository))
+    await scene.catalog.write(lambda transaction: delete_repository(transaction, repository, now=NOON))
     assert repository_id(scene.catalog, REPOSITORY) is None
 
 

@@ -236,13 +236,16 @@ async def test_row_8_deleted_here_and_read_there_is_still_deleted_here(client: C
 
 
 async def test_row_9_an_immutable_tag_stays_on_every_path(client: Client) -> None:
-    """By tag, by digest, with ``?tag=``, by mount, by taking its parts, by a restore, by deleting it all."""
+    """By tag, by digest, with ``?tag=``, by mount, by its parts, by a restore, by deleting it all."""
     auth = await bearer(client, "ashok", "ashok/private", "ashok/public")
     place, owner = "/v2/ashok/private", basic("ashok")
     first = await push_image(client, "ashok/private", auth, salt=b"1")
     stays = await push_image(client, "ashok/private", auth, salt=b"2")
     other = await push_image(client, "ashok/private", auth, tag="other", salt=b"3")
     body = (await client.ask("GET", f"{place}/manifests/other", auth=auth)).body
+    buried = await push_image(client, "ashok/private", auth, tag="v2", salt=b"4")
+    assert (await client.ask("DELETE", f"{place}/manifests/{buried}", auth=auth)).status == 202
+    after = await push_image(client, "ashok/private", auth, tag="v2", salt=b"5")
     rules = {"immutable": ["v*"]}
     api = "/api/v1/repositories/ashok/private"
     assert (await client.send_json("PATCH", api, rules, auth=owner)).status == 200
@@ -267,6 +270,11 @@ async def test_row_9_an_immutable_tag_stays_on_every_path(client: Client) -> Non
     }
     mount = f"/v2/ashok/private/blobs/uploads/?mount={layer}&from=ashok/public"
     assert (await client.ask("POST", mount, auth=auth)).status in {201, 202}
+    undelete = {"digest": str(buried)}
+    back = await client.send_json("POST", "/api/v1/deleted/ashok/private", undelete, auth=owner)
+    assert (back.status, back.json["tags"]) == (200, [])
+    found = await client.ask("GET", f"{place}/manifests/v2", auth=auth)
+    assert Digest.of(found.body) == after
     found = await client.ask("GET", f"{place}/manifests/v1", auth=auth)
     assert (found.status, Digest.of(found.body)) == (200, stays)
     assert (await client.ask("GET", f"{place}/blobs/{layer}", auth=auth)).status == 200

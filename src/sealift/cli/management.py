@@ -26,6 +26,7 @@ from sealift.errors import SealiftError
 _NOUNS: Final = {
     "accounts": "account",
     "repositories": "repo",
+    "deleted": "repo",
     "grants": "grant",
     "tag-history": "repo",
     "tag-restores": "repo",

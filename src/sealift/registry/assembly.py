@@ -23,11 +23,14 @@ from sealift.registry.blob_store.filesystem import FilesystemBlobStore
 from sealift.registry.blobs import Blobs
 from sealift.registry.catalog.accounts import all_accounts
 from sealift.registry.catalog.database import Catalog
+from sealift.registry.collector import Collector
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.garbage import sweep_uploads
 from sealift.registry.listings import Listings
 from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.deleted_routes import DeletedRoutes
+from sealift.registry.management.garbage_routes import GarbageRoutes
 from sealift.registry.management.grant_routes import GrantRoutes
 from sealift.registry.management.repository_routes import RepositoryRoutes
 from sealift.registry.management.routes import Management
@@ -36,7 +39,7 @@ from sealift.registry.manifests import Manifests
 from sealift.registry.pace import Pace, Patience
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
-from sealift.registry.settings import Limits, Tags, Tokens
+from sealift.registry.settings import Collection, Limits, Tags, Tokens
 from sealift.registry.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ class Parts:
     tokens: Tokens = field(default_factory=Tokens)
     tags: Tags = field(default_factory=Tags)
     limits: Limits = field(default_factory=Limits)
+    collection: Collection = field(default_factory=Collection)
     patience: Patience = field(default_factory=Patience)
     workers: int = 1
     """Processes that share this machine's cores: one password is checked per core at a time."""
@@ -91,6 +95,9 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         now=time.time,
     )
     guard = Guard(catalog, issuer=issuer, passwords=passwords, audit=audit)
+    collector = Collector(
+        catalog=catalog, store=store, settings=parts.collection, lock=parts.data.collector_lock
+    )
     management = Management(
         accounts=AccountRoutes(
             catalog,
@@ -100,10 +107,12 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         ),
         repositories=RepositoryRoutes(catalog, guard, audit),
         tags=TagRoutes(catalog, guard, audit, parts.tags),
+        deleted=DeletedRoutes(catalog, guard, audit, parts.collection),
         grants=GrantRoutes(catalog, audit),
+        garbage=GarbageRoutes(collector, audit),
     )
     app = App(
-        _routes(catalog, store, guard, parts.limits),
+        _routes(catalog, store, guard, parts.limits, parts.collection),
         guard=guard,
         tokens=TokenEndpoint(guard, issuer),
         management=management,
@@ -111,11 +120,16 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         pace=Pace(parts.patience, now=time.monotonic),
         door=parts.door,
     )
-    sweeping = asyncio.create_task(_sweep(catalog, store, parts.limits))
+    background = [
+        asyncio.create_task(_sweep(catalog, store, parts.limits)),
+        asyncio.create_task(collector.run_for_ever()),
+    ]
     try:
         yield app
     finally:
-        sweeping.cancel()
+        for task in background:
+            task.cancel()
+        await asyncio.wait(background)
         await audit.close()
         hashing.shutdown(wait=False, cancel_futures=True)
         store.close()
@@ -123,10 +137,10 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
 
 
 def _routes(
-    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits
+    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits, collection: Collection
 ) -> dict[Endpoint, Route]:
     """Every endpoint of the registry protocol: who answers, and what it takes."""
-    blobs = Blobs(catalog, store)
+    blobs = Blobs(catalog, store, collection)
     uploads = Uploads(catalog, store, limits)
     manifests = Manifests(catalog, store, limits)
     listings = Listings(catalog, limits)

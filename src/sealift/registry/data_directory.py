@@ -4,6 +4,7 @@
 
     DATA/format            the number of the format of all this
     DATA/lock              held by the process tree that serves
+    DATA/collector.lock    held by whoever collects, or copies
     DATA/catalog.sqlite3   all that is no blob
     DATA/blobs/sha256/ab/  a file per blob, named by its digest
     DATA/uploads/          blobs on their way in
@@ -54,6 +55,11 @@ class DataDirectory:
     def blobs(self) -> Path:
         """The root of the blob files."""
         return self.path / "blobs"
+
+    @property
+    def collector_lock(self) -> Path:
+        """What whoever collects holds locked, and whoever copies holds in common."""
+        return self.path / "collector.lock"
 
     @property
     def uploads(self) -> Path:

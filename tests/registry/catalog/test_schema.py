@@ -16,8 +16,10 @@ from sealift.registry.catalog.schema import METADATA
 MODULES = (
     "accounts",
     "blob_links",
+    "deleted_manifests",
     "manifests",
     "repositories",
+    "reviews",
     "tag_history",
     "tag_rules",
     "tags",

@@ -121,6 +121,18 @@ TABLE: Final[dict[tuple[str, str], list[Row]]] = {
         ),
         ("POST", "/api/v1/tag-restores/ashok/missing", {"tag": "v1"}, _cells(404, 404, 404)),
     ],
+    ("GET", "/deleted/{name...}"): [
+        ("GET", "/api/v1/deleted/ashok/private", None, _cells(404, 200, 200)),
+        ("GET", "/api/v1/deleted/ashok/public", None, _cells(403, 200, 200)),
+        ("GET", "/api/v1/deleted/ashok/missing", None, _cells(404, 404, 404)),
+    ],
+    ("POST", "/deleted/{name...}"): [
+        ("POST", "/api/v1/deleted/ashok/private", {"digest": "sha256:" + "0" * 64}, _cells(404, 404, 404)),
+        ("POST", "/api/v1/deleted/ashok/public", {"digest": "sha256:" + "0" * 64}, _cells(403, 404, 404)),
+        ("POST", "/api/v1/deleted/ashok/private", {"digest": "v1"}, _cells(404, 400, 400)),
+    ],
+    ("GET", "/garbage"): [("GET", "/api/v1/garbage", None, _cells(403, 403, 200))],
+    ("POST", "/garbage"): [("POST", "/api/v1/garbage", {}, _cells(403, 403, 200))],
     ("GET", "/grants"): [("GET", "/api/v1/grants", None, _cells(200, 200, 200))],
     ("POST", "/grants"): [
         (
@@ -611,6 +623,27 @@ async def test_a_tag_is_set_back_to_the_time_that_its_history_shows(client: Clie
     }
     stands = await client.ask("HEAD", "/v2/ashok/private/manifests/v1", auth=basic("writer"))
     assert stands.headers["docker-content-digest"] == first
+
+
+async def test_what_is_brought_back_is_in_the_history_and_a_restore_says_how(client: Client) -> None:
+    """A tag does not go back to what was deleted; undelete brings both, and that is a move too."""
+    digest = await _push(client, "v1", "a")
+    await client.ask("DELETE", f"/v2/ashok/private/manifests/{digest}", auth=basic("ashok"))
+    target = "/api/v1/tag-restores/ashok/private"
+    reply = await client.send_json("POST", target, {"tag": "v1", "to": digest}, auth=basic("ashok"))
+    assert (reply.status, reply.code) == (409, "CONFLICT")
+    assert f"sealift repo undelete NAME@{digest}" in reply.json["errors"][0]["detail"]["hint"]
+    client.peer = "192.0.2.8"
+    undelete = {"digest": digest}
+    back = await client.send_json("POST", "/api/v1/deleted/ashok/private", undelete, auth=basic("ashok"))
+    assert back.json["tags"] == ["v1"]
+    newest = (await client.ask("GET", HISTORY, auth=basic("ashok"))).json["items"][0]
+    assert [newest[key] for key in ("oldDigest", "newDigest", "by", "address")] == [
+        None,
+        digest,
+        "ashok",
+        "192.0.2.8",
+    ]
 
 
 async def test_rules_are_shown_and_each_is_changed_by_itself(client: Client) -> None:

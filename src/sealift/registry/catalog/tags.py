@@ -17,6 +17,7 @@ from sealift.errors import SealiftError
 from sealift.image.digest import Digest
 from sealift.registry.catalog.database import Query, Reader, Transaction
 from sealift.registry.catalog.manifests import manifest_size
+from sealift.registry.catalog.reviews import watch_manifest
 from sealift.registry.catalog.schema import tag
 from sealift.registry.catalog.tag_history import Past, note_move, past_before, past_before_last_move, past_on
 from sealift.registry.catalog.tag_rules import TagImmutable, tag_rules
@@ -130,7 +131,7 @@ def set_tag(
         updated_at=now,
         updated_by=by.name,
     )
-    note_move(transaction, repository_id, name, old=old, new=str(digest), by=by, address=address, now=now)
+    _moved(transaction, repository_id, name, old=old, new=str(digest), by=by, address=address, now=now)
 
 
 def remove_tag(
@@ -153,7 +154,7 @@ def remove_tag(
     if pattern := tag_rules(transaction, repository_id).protecting(name):
         raise TagImmutable(name, pattern, "deleted")
     transaction.run(_REMOVE, repository_id=repository_id, name=name)
-    note_move(transaction, repository_id, name, old=old, new=None, by=by, address=address, now=now)
+    _moved(transaction, repository_id, name, old=old, new=None, by=by, address=address, now=now)
     return True
 
 
@@ -246,7 +247,7 @@ def restore_tag(
         raise NotRestorable(
             f"the tag {name} cannot be set back to {past.digest}",
             why="that manifest has been deleted from the repository",
-            hint="push the image again",
+            hint=f"sealift repo undelete NAME@{past.digest}, while it is kept; else push the image again",
         )
     set_tag(transaction, repository_id, name, digest, by=by, now=now, address=address)
     return RestoredTag(digest=past.digest, was=current)
@@ -269,3 +270,20 @@ def _past(
     if before is not None:
         return past_before(reader, repository_id, name, before)
     return past_before_last_move(reader, repository_id, name)
+
+
+def _moved(
+    transaction: Transaction,
+    repository_id: int,
+    name: str,
+    *,
+    old: str | None,
+    new: str | None,
+    by: Principal,
+    address: str | None,
+    now: int,
+) -> None:
+    """Write a move down, and have the collector look at what the tag has left."""
+    note_move(transaction, repository_id, name, old=old, new=new, by=by, address=address, now=now)
+    if old is not None:
+        watch_manifest(transaction, repository_id, old, now=now)

@@ -120,6 +120,22 @@ class TagRestore(Closed):
     before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
+class Undelete(Closed):
+    """Which manifest is to be brought back."""
+
+    digest: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=255,
+            extra_json_schema={"pattern": "^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$"},
+        ),
+    ]
+
+
+class Nothing(Closed):
+    """No fields."""
+
+
 class NewGrant(Closed):
     """Actions to be given in the repositories of a pattern."""
 
@@ -225,6 +241,79 @@ class GrantList(Document, tag="GrantList"):
     """Grants, oldest first."""
 
     items: list[GrantDocument]
+
+
+class DeletedManifestDocument(Document, tag="DeletedManifest"):
+    """A manifest that was deleted and can be brought back."""
+
+    digest: str
+    media_type: str
+    tags: list[str]
+    """Those that stood for it."""
+
+    deleted_at: datetime
+    deleted_by: str
+    kept_until: datetime
+
+
+class DeletedList(Document, tag="DeletedList"):
+    """One page of a repository's deleted manifests, by digest."""
+
+    items: list[DeletedManifestDocument]
+    continue_: str | None = msgspec.field(default=None, name="continue")
+    """The ``last`` of the next page, or null at the end."""
+
+
+class RestoredManifest(Document, tag="RestoredManifest"):
+    """A manifest that was brought back, and the tags that stand for it again."""
+
+    repository: str
+    digest: str
+    tags: list[str]
+
+
+class GarbageItem(Document, tag="GarbageItem"):
+    """Something that nobody needs now."""
+
+    of: str
+    """``manifest``, ``link`` (a repository's hold on a blob) or ``blob``."""
+
+    repository: str | None
+    digest: str
+    size: int
+    """Bytes of the blob; of a manifest 0."""
+
+    why: str
+    due: bool
+    due_at: datetime
+
+
+class GarbageReport(Document, tag="GarbageReport"):
+    """What would be collected. Nothing was."""
+
+    items: list[GarbageItem]
+    is_all: bool
+    bytes: int
+    """Bytes that are free once everything listed has gone."""
+
+    strays: int
+    """Stored files that the catalog does not know of."""
+
+    stray_bytes: int
+
+
+class CollectionReport(Document, tag="CollectionReport"):
+    """What was collected."""
+
+    finished: bool
+    manifests: int
+    links: int
+    blobs: int
+    strays: int
+    left: int
+    """Blobs that were being pushed again."""
+
+    bytes: int
 
 
 class WhoAmI(Document, tag="WhoAmI"):

@@ -133,7 +133,8 @@ class RepositoryRoutes:
         One with an immutable tag stays: its rule has to be taken away first.
         """
         row = self._own(call)
-        await self._catalog.write(lambda transaction: delete_repository(transaction, row.id))
+        now = self._catalog.now()
+        await self._catalog.write(lambda transaction: delete_repository(transaction, row.id, now=now))
         self._audit.changed(call.principal, "repository.delete", row.name)
         return Answer(status=204)
 
