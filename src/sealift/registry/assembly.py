@@ -18,25 +18,31 @@ from sealift.registry.access.guard import CATALOG, Guard
 from sealift.registry.access.passwords import PasswordCheck
 from sealift.registry.access.token_endpoint import TokenEndpoint
 from sealift.registry.access.token_issuer import TokenIssuer, ensure_signing_key
+from sealift.registry.access_log import AccessLog, Form
 from sealift.registry.app import DELETE, PULL, PUSH, App, Route
 from sealift.registry.blob_store.filesystem import FilesystemBlobStore
 from sealift.registry.blobs import Blobs
-from sealift.registry.catalog.accounts import all_accounts
+from sealift.registry.board import Slot
 from sealift.registry.catalog.database import Catalog
+from sealift.registry.counters import Alarms, Counters, RequestCounters
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.garbage import sweep_uploads
 from sealift.registry.listings import Listings
 from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.audit_routes import AuditRoutes
 from sealift.registry.management.grant_routes import GrantRoutes
 from sealift.registry.management.repository_routes import RepositoryRoutes
 from sealift.registry.management.routes import Management
 from sealift.registry.manifests import Manifests
+from sealift.registry.metrics import COLLECTED, WORKER_STARTS
 from sealift.registry.pace import Pace, Patience
+from sealift.registry.readiness import Readiness, catalog_check, directory_check, disk_check
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
 from sealift.registry.settings import Limits, Tokens
 from sealift.registry.uploads import Uploads
+from sealift.registry.watchers import Watchers
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +61,12 @@ class Parts:
     patience: Patience = field(default_factory=Patience)
     workers: int = 1
     """Processes that share this machine's cores: one password is checked per core at a time."""
+
+    access_log: Form | None = None
+    """How each request is logged; None: it is not."""
+
+    slot: Slot | None = None
+    """Where this process counts; None: nobody asked for metrics."""
 
 
 def prepare(data: DataDirectory) -> bool:
@@ -79,8 +91,12 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
     store = FilesystemBlobStore(blobs=parts.data.blobs, uploads=parts.data.uploads)
     threads = max(1, (os.cpu_count() or 1) // parts.workers)
     hashing = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
-    audit = AuditTrail(catalog)
-    passwords = PasswordCheck(hashing, threads=threads, now=time.monotonic)
+    counters = Counters(parts.slot)
+    counters.add(WORKER_STARTS)
+    alarms = Alarms(counters)
+    access_log = None if parts.access_log is None else AccessLog(parts.access_log)
+    audit = AuditTrail(catalog, counters=counters, alarms=alarms)
+    passwords = PasswordCheck(hashing, threads=threads, now=time.monotonic, counters=counters)
     issuer = TokenIssuer(
         catalog,
         issuer=parts.tokens.issuer,
@@ -98,21 +114,33 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         ),
         repositories=RepositoryRoutes(catalog, guard, audit),
         grants=GrantRoutes(catalog, audit),
+        audit=AuditRoutes(catalog, audit),
     )
+    readiness = Readiness()
+    readiness.add("catalog", catalog_check(catalog))
+    readiness.add("blobs", directory_check(parts.data.blobs, parts.data.uploads))
+    readiness.add("disk", disk_check(parts.data.path))
     app = App(
-        _routes(catalog, store, guard, parts.limits),
+        _routes(catalog, store, guard, parts.limits, alarms),
         guard=guard,
         tokens=TokenEndpoint(guard, issuer),
         management=management,
-        is_ready=lambda: bool(all_accounts(catalog)) and os.access(parts.data.uploads, os.W_OK),
+        readiness=readiness,
         pace=Pace(parts.patience, now=time.monotonic),
         door=parts.door,
+        watchers=Watchers(
+            alarms=alarms,
+            requests=None if parts.slot is None else RequestCounters(parts.slot),
+            access_log=access_log,
+        ),
     )
-    sweeping = asyncio.create_task(_sweep(catalog, store, parts.limits))
+    sweeping = asyncio.create_task(_sweep(catalog, store, parts.limits, counters))
     try:
         yield app
     finally:
         sweeping.cancel()
+        if access_log is not None:
+            access_log.flush()
         await audit.close()
         hashing.shutdown(wait=False, cancel_futures=True)
         store.close()
@@ -120,12 +148,12 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
 
 
 def _routes(
-    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits
+    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits, alarms: Alarms
 ) -> dict[Endpoint, Route]:
     """Every endpoint of the registry protocol: who answers, and what it takes."""
-    blobs = Blobs(catalog, store)
-    uploads = Uploads(catalog, store, limits)
-    manifests = Manifests(catalog, store, limits)
+    blobs = Blobs(catalog, store, alarms)
+    uploads = Uploads(catalog, store, limits, alarms)
+    manifests = Manifests(catalog, store, limits, alarms)
     listings = Listings(catalog, limits)
     referrers = Referrers(catalog, limits)
 
@@ -155,11 +183,13 @@ async def _base(call: Call) -> Answer:  # noqa: ARG001  one signature for all ha
     return Answer(status=200, headers={"content-type": "application/json"}, body=b"{}")
 
 
-async def _sweep(catalog: Catalog, store: FilesystemBlobStore, limits: Limits) -> None:
+async def _sweep(catalog: Catalog, store: FilesystemBlobStore, limits: Limits, counters: Counters) -> None:
     """End idle uploads, now and every hour. Processes that do it at once do not mind each other."""
     while True:
         try:
-            await sweep_uploads(catalog, store, limits)
+            swept = await sweep_uploads(catalog, store, limits)
+            counters.add(COLLECTED, "idle upload", amount=len(swept.ended))
+            counters.add(COLLECTED, "bytes of no upload", amount=len(swept.removed))
         except (OSError, SealiftError):
             log.exception("looking for idle uploads failed; it is tried again in an hour")
         await asyncio.sleep(SWEEP_EVERY_SECONDS)

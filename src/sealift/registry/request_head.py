@@ -6,12 +6,14 @@ Spec: RFC 9110, sections 5.2 and 7.2; RFC 7239, section 1, for what is not belie
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.refusal import RegistryRefusal
+from sealift.registry.request_id import HEADER, is_well_formed
 
 MAX_HEADER_BYTES: Final = 32 * 1024
 """Bytes of all header lines. The server itself refuses a request of a hundred of them."""
@@ -30,9 +32,7 @@ class Door:
     """Scheme and authority that clients use. It decides realms and makes locations absolute."""
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """From whom ``X-Forwarded-Host`` and ``X-Forwarded-Proto`` count."""
-
-    log_requests: bool = False
+    """From whom ``X-Forwarded-Host``, ``-Proto``, ``-For`` and ``X-Request-Id`` count."""
 
     def base_url(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
         """Scheme and authority under which the client reached us.
@@ -51,12 +51,47 @@ class Door:
             raise RegistryRefusal(ErrorCode.UNSUPPORTED, "the Host header names no host", status=400)
         return f"{scheme}://{host}"
 
+    def request_id(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+        """The id that a named proxy gave the request, if it is well-formed. Nobody else's counts."""
+        if not self.trusted_proxies:
+            return None
+        given = headers.get(HEADER, "")
+        return given if given and self._is_proxy(scope) and is_well_formed(given) else None
+
+    def client(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+        """The address that the request came from: the last of ``X-Forwarded-For`` that is no named proxy.
+
+        Each proxy adds, at the end, the address that it saw itself. What stands
+        further to the left was written by whoever we do not know.
+        """
+        peer: str = (scope.get("client") or ("",))[0]
+        if not self.trusted_proxies or not self._is_proxy(scope):
+            return peer
+        for text in reversed(headers.get("x-forwarded-for", "").split(",")):
+            try:
+                address = ip_address(text.strip())
+            except ValueError:
+                return peer
+            peer = str(address)
+            if not self._is_named(peer):
+                return peer
+        return peer
+
     def _is_proxy(self, scope: Mapping[str, Any]) -> bool:
-        try:
-            client = ip_address((scope.get("client") or ("",))[0])
-        except ValueError:
-            return False
-        return any(client in network for network in self.trusted_proxies)
+        return self._is_named((scope.get("client") or ("",))[0])
+
+    def _is_named(self, text: str) -> bool:
+        return _is_in(text, self.trusted_proxies)
+
+
+@lru_cache(maxsize=1024)
+def _is_in(text: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    """Whether an address is in one of the networks. Proxies are few, and ask with every request."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 def read_headers(scope: Mapping[str, Any]) -> dict[str, str]:

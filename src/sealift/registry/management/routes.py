@@ -17,10 +17,12 @@ from sealift.registry.access.permissions import MalformedPattern
 from sealift.registry.catalog.accounts import LastAdmin, NameTaken, NoSuchAccount, NoSuchGrant, StillOwns
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.audit_routes import AuditRoutes
 from sealift.registry.management.documents import (
     AccountChange,
     AccountDocument,
     AccountList,
+    AuditList,
     Closed,
     Document,
     GrantDocument,
@@ -76,13 +78,19 @@ class Management:
     """Finds the route of a request, and describes all of them."""
 
     def __init__(
-        self, *, accounts: AccountRoutes, repositories: RepositoryRoutes, grants: GrantRoutes
+        self,
+        *,
+        accounts: AccountRoutes,
+        repositories: RepositoryRoutes,
+        grants: GrantRoutes,
+        audit: AuditRoutes,
     ) -> None:
         self.routes = (
             *_own_routes(self),
             *_account_routes(accounts),
             *_repository_routes(repositories),
             *_grant_routes(grants),
+            *_audit_routes(audit),
         )
         self._patterns = [(route.pattern(), route) for route in self.routes]
 
@@ -134,8 +142,9 @@ class Management:
             "info": {
                 "title": "Sealift management",
                 "version": "v1alpha1",
-                "description": "Accounts, repositories and grants of a Sealift registry. For accounts only: "
-                "Basic, or a token for the scope registry:management:* from the token endpoint.",
+                "description": "Accounts, repositories, grants and the audit trail of a Sealift registry. "
+                "For accounts only: Basic, or a token for the scope registry:management:* "
+                "from the token endpoint.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "paths": paths,
@@ -191,7 +200,11 @@ _REFUSAL: dict[str, Any] = {
                     },
                 },
             },
-        }
+        },
+        "requestId": {
+            "type": "string",
+            "description": "As in the header X-Request-Id and in the server's log.",
+        },
     },
 }
 
@@ -377,5 +390,18 @@ def _grant_routes(grants: GrantRoutes) -> tuple[ManagementRoute, ...]:
             summary="Take a grant back.",
             handler=grants.remove,
             status=204,
+        ),
+    )
+
+
+def _audit_routes(audit: AuditRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/audit",
+            summary="Who did what and whether it was allowed, oldest first, for admins.",
+            handler=audit.list,
+            answer=AuditList,
+            query=("since", "after", "limit"),
         ),
     )
