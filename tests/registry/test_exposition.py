@@ -20,7 +20,7 @@ def _samples(board: Board) -> dict[tuple[str, tuple[tuple[str, str], ...]], floa
 
 def _request(counters: RequestCounters, route: str, status: int, seconds: float, method: str = "GET") -> None:
     counters.begin()
-    counters.end(route, method, status, seconds, received=10, sent=100, given_up=status == 408)
+    counters.end(route, method, status, seconds, 10, 100, status == 408)
 
 
 def test_requests_are_counted_by_route_method_and_status() -> None:

@@ -49,7 +49,7 @@ from sealift.registry.readiness import Readiness, health_answer
 from sealift.registry.refusal import RegistryRefusal
 from sealift.registry.refusal_answer import FileDamaged, name_request, refusal_answer, unmatched
 from sealift.registry.request_head import Door, read_headers, read_query, refuse_long
-from sealift.registry.request_id import HEADER, TRACE, RequestIds, Trace
+from sealift.registry.request_id import HEADER, TRACE, RequestIds
 from sealift.registry.watchers import Watchers
 
 Scope = dict[str, Any]
@@ -98,7 +98,10 @@ class _Exchange:
 
     method: str
     headers: dict[str, str]
-    trace: Trace
+    request_id: str
+    client: str
+    """The address that it came from, behind the proxies that are named."""
+
     route: str = "none"
     """The name of its endpoint, out of a bounded set. ``none``: there is nothing there."""
 
@@ -142,6 +145,7 @@ class App:
         self.pace = pace
         self._door = door
         self._watchers = watchers
+        self._requests, self._is_watched = watchers.requests, watchers.is_any
         self._request_ids = RequestIds()
         readiness.add("stopping", lambda: "the server has been told to stop" if pace.stopping else None)
 
@@ -151,13 +155,11 @@ class App:
             return
         began = monotonic()
         headers = read_headers(scope)
-        trace = Trace(
-            self._door.request_id(scope, headers) or self._request_ids.make(),
-            self._door.client(scope, headers),
-        )
-        TRACE.set(trace)
-        exchange = _Exchange(scope["method"], headers, trace)
-        self._watchers.begin()
+        request_id, client = self._door.trace(scope, headers)
+        exchange = _Exchange(scope["method"], headers, request_id or self._request_ids.make(), client)
+        TRACE.set(exchange)
+        if self._requests is not None:
+            self._requests.begin()
         exchange.body_read = not (
             "content-length" in exchange.headers or "transfer-encoding" in exchange.headers
         )
@@ -173,7 +175,8 @@ class App:
         finally:
             if exchange.waiting is not None:
                 self.pace.leave(exchange.waiting)
-            self._note(scope, exchange, monotonic() - began)
+            if self._is_watched:
+                self._note(scope, exchange, monotonic() - began)
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange) -> None:
         """Find the answer, whatever goes wrong, and send it."""
@@ -325,20 +328,20 @@ class App:
                 yield piece
 
     def _note(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
-        """A request is over."""
+        """Tell whoever watches that a request is over."""
         waiting = exchange.waiting
         self._watchers.end(
-            trace=exchange.trace,
-            principal=exchange.principal.name,
-            method=exchange.method,
-            route=exchange.route,
-            raw_path=scope["raw_path"],
-            status=exchange.status,
-            received=0 if waiting is None else waiting.received,
-            sent=exchange.sent,
-            seconds=seconds,
-            given_up=waiting is not None and waiting.given_up,
-            user_agent=exchange.headers.get("user-agent", ""),
+            exchange,
+            exchange.principal.name,
+            exchange.method,
+            exchange.route,
+            scope["raw_path"],
+            exchange.status,
+            0 if waiting is None else waiting.received,
+            exchange.sent,
+            seconds,
+            waiting is not None and waiting.given_up,
+            exchange.headers.get("user-agent", ""),
         )
 
     def _enter(self, exchange: _Exchange) -> Waiting:
@@ -352,7 +355,7 @@ class App:
     async def _write(self, answer: Answer, exchange: _Exchange, receive: Receive, send: Send) -> None:
         """Send an answer."""
         if answer.status >= 400:  # noqa: PLR2004 - the statuses of refusals
-            name_request(answer, exchange.trace.request_id)
+            name_request(answer, exchange.request_id)
         body = answer.body
         if exchange.method == "HEAD":
             if isinstance(body, bytes) and body:
@@ -377,7 +380,7 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
     async def _start(self, answer: Answer, exchange: _Exchange, send: Send) -> None:
-        headers = [_API_VERSION, (_REQUEST_ID, exchange.trace.request_id.encode("ascii"))]
+        headers = [_API_VERSION, (_REQUEST_ID, exchange.request_id.encode("ascii"))]
         headers += [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()
         ]
@@ -497,7 +500,7 @@ class App:
             RegistryRefusal(ErrorCode.SIZE_INVALID, "the body ended early, or its chunks cannot be read"),
             self._watchers.alarms,
         )
-        name_request(answer, exchange.trace.request_id)
+        name_request(answer, exchange.request_id)
         answer.headers["connection"] = "close"
         await self._start(answer, exchange, send)
         await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else answer.body})

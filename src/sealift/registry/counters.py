@@ -93,16 +93,15 @@ class RequestCounters:
         """A request has come."""
         self._values[self._in_flight] += 1.0
 
-    def end(
+    def end(  # noqa: PLR0917 - by name they would cost as much as the counting
         self,
         route: str,
         method: str,
         status: int,
         seconds: float,
-        *,
         received: int,
         sent: int,
-        given_up: bool,
+        given_up: bool,  # noqa: FBT001
     ) -> None:
         """A request is over.
 

@@ -21,6 +21,16 @@ MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_QUERY_BYTES: Final = 16 * 1024
 MAX_QUERY_FIELDS: Final = 200
 
+_KNOWN: Final = {
+    name.encode("ascii"): name
+    for name in (
+        *("accept", "accept-encoding", "authorization", "connection", "content-length", "content-type"),
+        *("host", "if-none-match", "range", "transfer-encoding", "user-agent"),
+        *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", HEADER),
+    )
+}
+"""Header names as nearly every request has them: to find one here costs less than to decode it."""
+
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -51,22 +61,20 @@ class Door:
             raise RegistryRefusal(ErrorCode.UNSUPPORTED, "the Host header names no host", status=400)
         return f"{scheme}://{host}"
 
-    def request_id(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-        """The id that a named proxy gave the request, if it is well-formed. Nobody else's counts."""
-        if not self.trusted_proxies:
-            return None
-        given = headers.get(HEADER, "")
-        return given if given and self._is_proxy(scope) and is_well_formed(given) else None
+    def trace(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[str, str]:
+        """The id that a named proxy gave the request, or nothing; and the address that it came from.
 
-    def client(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-        """The address that the request came from: the last of ``X-Forwarded-For`` that is no named proxy.
-
-        Each proxy adds, at the end, the address that it saw itself. What stands
+        Of ``X-Forwarded-For`` that is the last which is no named proxy: each
+        proxy adds, at the end, the address that it saw itself. What stands
         further to the left was written by whoever we do not know.
         """
-        peer: str = (scope.get("client") or ("",))[0]
-        if not self.trusted_proxies or not self._is_proxy(scope):
-            return peer
+        client: str = (scope.get("client") or ("",))[0]
+        if not self.trusted_proxies or not self._is_named(client):
+            return "", client
+        given = headers.get(HEADER, "")
+        return given if is_well_formed(given) else "", self._before_proxies(client, headers)
+
+    def _before_proxies(self, peer: str, headers: Mapping[str, str]) -> str:
         for text in reversed(headers.get("x-forwarded-for", "").split(",")):
             try:
                 address = ip_address(text.strip())
@@ -98,7 +106,7 @@ def read_headers(scope: Mapping[str, Any]) -> dict[str, str]:
     """Names in lower case; a repeated header joined with commas. Spec: RFC 9110, section 5.2."""
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        key, text = _KNOWN.get(name) or name.decode("latin-1").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 

@@ -11,7 +11,7 @@ Spec: none; ``X-Request-Id`` is custom, and nginx's ``$request_id`` fits.
 import os
 import re
 from contextvars import ContextVar
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
 HEADER: Final = "x-request-id"
 
@@ -24,15 +24,19 @@ POOL_BYTES: Final = 4096
 _WELL_FORMED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Trace(NamedTuple):
-    """What the lines and rows of one request have in common."""
+class Traced(Protocol):
+    """What the lines and rows of one request have in common. The door's own object for a request is one."""
 
-    request_id: str
-    client: str
-    """The address that the request came from, behind the proxies that are named; empty where unknown."""
+    @property
+    def request_id(self) -> str:
+        """Its id."""
+
+    @property
+    def client(self) -> str:
+        """The address that it came from, behind the proxies that are named; empty where unknown."""
 
 
-TRACE: Final[ContextVar[Trace | None]] = ContextVar("sealift_request", default=None)
+TRACE: Final[ContextVar[Traced | None]] = ContextVar("sealift_request", default=None)
 """The request that is being answered. None outside of any, such as in a sweep."""
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from sealift.registry.access_log import AccessLog, Entry
+from sealift.registry.access_log import AccessLog
 from sealift.registry.counters import Alarms, RequestCounters
-from sealift.registry.request_id import Trace
+from sealift.registry.request_id import Traced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +18,14 @@ class Watchers:
     access_log: AccessLog | None = None
     """None: nobody asked for a line for each request."""
 
-    def begin(self) -> None:
-        """A request has come."""
-        if self.requests is not None:
-            self.requests.begin()
+    @property
+    def is_any(self) -> bool:
+        """Whether anybody is told of each request."""
+        return self.requests is not None or self.access_log is not None
 
-    def end(
+    def end(  # noqa: PLR0917 - by name they would cost more than the counting
         self,
-        *,
-        trace: Trace,
+        trace: Traced,
         principal: str,
         method: str,
         route: str,
@@ -35,7 +34,7 @@ class Watchers:
         received: int,
         sent: int,
         seconds: float,
-        given_up: bool,
+        given_up: bool,  # noqa: FBT001
         user_agent: str,
     ) -> None:
         """A request is over.
@@ -54,20 +53,18 @@ class Watchers:
             user_agent: As the client wrote it.
         """
         if self.requests is not None:
-            self.requests.end(route, method, status, seconds, received=received, sent=sent, given_up=given_up)
+            self.requests.end(route, method, status, seconds, received, sent, given_up)
         if self.access_log is not None:
             self.access_log.add(
-                Entry(
-                    request_id=trace.request_id,
-                    client=trace.client,
-                    principal=principal,
-                    method=method,
-                    route=route,
-                    path=raw_path.decode("latin-1"),
-                    status=status,
-                    bytes_in=received,
-                    bytes_out=sent,
-                    seconds=round(seconds, 6),
-                    user_agent=user_agent,
-                )
+                trace.request_id,
+                trace.client,
+                principal,
+                method,
+                route,
+                raw_path.decode("latin-1"),
+                status,
+                received,
+                sent,
+                seconds,
+                user_agent,
             )
