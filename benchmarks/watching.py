@@ -19,7 +19,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from registry import (
-    REPOSITORY,
     Target,
     children,
     free_port,
@@ -85,7 +84,7 @@ def main() -> None:
                     target.note("rate", rate)
                     target.note("cost", used / (rate * given.seconds) * 1e6)
         first = statistics.median(targets[0].figures["cost"])
-        print(f"manifest GET of {REPOSITORY}, {given.runs} runs of {given.seconds} s, medians [least, greatest]\n")
+        print(f"manifest GET, {given.runs} runs of {given.seconds} s, medians [least, greatest]\n")
         print("| watched by | GET/s | CPU µs a request | more than the first |")
         print("|---|---|---|---|")
         for target in targets:

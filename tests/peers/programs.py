@@ -27,6 +27,7 @@ DEBIAN_PACKAGES = {
     "catatonit": "catatonit",
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",
+    "nginx": "nginx-light",
     "qemu-aarch64": "qemu-user",
     "ip": "iproute2",
     "unshare": "util-linux",

@@ -41,6 +41,7 @@ COMMANDS: dict[str, _Entry] = {
     "account": _Entry("sealift.cli.account:account", "Who may log in."),
     "repo": _Entry("sealift.cli.repo:repo", "Repositories and their visibility."),
     "grant": _Entry("sealift.cli.grant:grant", "Who may do what in which repositories."),
+    "audit": _Entry("sealift.cli.audit:audit", "Show who did what, and whether it was allowed."),
     "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),
     "explain": _Entry("sealift.cli.explain:explain", "Say why an image will be pulled, or will not."),
     "node": _Entry("sealift.cli.node:node", "Run Pods through this machine's container runtime."),
