@@ -20,7 +20,7 @@ from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.access_log import Form
 from sealift.registry.app import WATCHED_BYTES, ClientGone
 from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
-from sealift.registry.catalog.database import CatalogFailed
+from sealift.registry.catalog.database import Catalog, CatalogFailed
 from sealift.registry.exchange import Answer, Call, FileSlice
 from sealift.registry.file_reader import MOST_PIECE_BYTES
 from sealift.registry.pace import Patience
@@ -338,6 +338,12 @@ def _failing(reply: Reply) -> dict[str, str]:
     return {check["name"]: check["why"] for check in reply.json["checks"] if not check["ok"]}
 
 
+async def _write_something(client: Client) -> None:
+    catalog = client.app._guard._catalog
+    assert isinstance(catalog, Catalog)
+    await catalog.write(lambda _: None)
+
+
 async def test_health(client: Client, tmp_path: Path) -> None:
     assert (await client.ask("GET", "/healthz")).json["kind"] == "Health"
     assert (await client.ask("GET", "/readyz")).status == 200
@@ -346,6 +352,15 @@ async def test_health(client: Client, tmp_path: Path) -> None:
     assert (gone.status, _failing(gone)) == (503, {"blobs": "a directory of the blob store is gone"})
     assert str(tmp_path) not in gone.body.decode()
     (tmp_path / "data" / "gone").rename(tmp_path / "data" / "uploads")
+    (tmp_path / "data" / "catalog.sqlite3-turn").unlink(missing_ok=True)
+    (tmp_path / "data" / "catalog.sqlite3-turn").mkdir()
+    with pytest.raises(CatalogFailed):
+        await _write_something(client)
+    refusing = await client.ask("GET", "/readyz")
+    assert _failing(refusing) == {"catalog": "the catalog refuses to be written to"}
+    (tmp_path / "data" / "catalog.sqlite3-turn").rmdir()
+    await _write_something(client)
+    assert (await client.ask("GET", "/readyz")).status == 200
     client.app.pace.stopping = True
     stopping = await client.ask("GET", "/readyz")
     assert (stopping.status, list(_failing(stopping))) == (503, ["stopping"])
