@@ -27,6 +27,7 @@ DEBIAN_PACKAGES = {
     "catatonit": "catatonit",
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",
+    "systemd-analyze": "systemd",
     "nginx": "nginx-light",
     "qemu-aarch64": "qemu-user",
     "ip": "iproute2",

@@ -94,7 +94,7 @@ def _fronted(directory: Path, *options: str, external: bool = False) -> Iterator
             ground, listen=behind, name=behind, ready=answers(behind, "/readyz"), workers=2, options=more
         )
         ground.start(program, "-c", str(configuration), ready=lambda: _status(address, certificate) == 200)
-        (log,) = ground.scratch.glob(f"{Path(ground.daemons[0].args[0]).name}-0.log")  # type: ignore[index]
+        (log,) = [file for file in ground.scratch.glob("*-0.log") if "nginx" not in file.name]
         registry = Registry("sealift behind nginx", address, scheme="https", data=started.data)
         yield Fronted(registry, behind, certificate, log)
 

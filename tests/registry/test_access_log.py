@@ -68,7 +68,7 @@ async def test_a_line_for_people() -> None:
 async def test_what_a_client_wrote_ends_no_line_and_makes_none_long() -> None:
     for form in ("text", "json"):
         written: list[bytes] = []
-        log = _log(form, written)  # type: ignore[arg-type]  # one of the two
+        log = _log(form, written)
         nasty = 'x" 200\n\x1b[2J\r\u2028' + "é" * 5000
         _add(log, path=nasty, user_agent=nasty, method=nasty)
         log.flush()
