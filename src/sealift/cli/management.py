@@ -28,6 +28,7 @@ _NOUNS: Final = {
     "repositories": "repo",
     "deleted": "repo",
     "grants": "grant",
+    "audit": "audit",
     "tag-history": "repo",
     "tag-restores": "repo",
 }
@@ -177,7 +178,7 @@ class ManagementServer:
             refusal = _refusal(response.status, answer, doing, self.server)
             if refusal.hint is None:
                 noun = _NOUNS.get(path.partition("?")[0].split("/")[1], "account")
-                known = response.status == 404  # noqa: PLR2004  not found: these are there
+                known = response.status == 404 and noun != "audit"  # noqa: PLR2004  not found: these are there
                 refusal.hint = f"sealift {noun} list" if known else f"sealift {noun} --help"
             raise refusal
         return _read(answer, doing, self.server) if answer else {}
@@ -262,7 +263,7 @@ def _read(answer: bytes, doing: str, server: str) -> dict[str, Any]:
 
 
 def _refusal(status: int, answer: bytes, doing: str, server: str) -> ManagementFailed:
-    from sealift.protocol.error_codes import read_errors
+    from sealift.protocol.error_codes import read_errors, read_request_id
 
     kind = {403: ManagementDenied, 404: ManagementNotFound}.get(status, ManagementFailed)
     errors = read_errors(answer)
@@ -270,9 +271,11 @@ def _refusal(status: int, answer: bytes, doing: str, server: str) -> ManagementF
         return _stranger(kind, doing, f"{server} answered {status}, and not as Sealift does")
     detail = errors[0].detail if isinstance(errors[0].detail, dict) else {}
     why, hint = detail.get("why"), detail.get("hint")
+    cause = _harmless(why) if isinstance(why, str) else f"{server} answered {status} {errors[0].code}"
+    request_id = read_request_id(answer)
     return kind(
         f"cannot {doing}: {errors[0].message}",
-        why=_harmless(why) if isinstance(why, str) else f"{server} answered {status} {errors[0].code}",
+        why=f"{cause}, request id {request_id}" if request_id else cause,
         hint=_harmless(hint) if isinstance(hint, str) else None,
     )
 

@@ -43,8 +43,8 @@ class Setting:
     """From text, as flags and the environment have it. Raises ValueError with a reason."""
 
     default: Any
-    kind: type = str
-    """What it is in the file."""
+    kind: type | tuple[type, ...] = str
+    """What it is in the file; several, where it may be one or the other."""
 
     @property
     def variable(self) -> str:
@@ -122,6 +122,22 @@ def _read_bool(text: str) -> bool:
     return known[text.lower()]
 
 
+def _read_form(text: str) -> str:
+    if text not in FORMS:
+        raise ValueError("it is neither text nor json")
+    return text
+
+
+def _read_access_log(text: str) -> str | None:
+    """A form; ``on``: as all else that is logged; None: no line for a request."""
+    if text in FORMS:
+        return text
+    try:
+        return "on" if _read_bool(text) else None
+    except ValueError:
+        raise ValueError("it is none of text, json, true and false") from None
+
+
 def _read_networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(each.strip(), strict=False) for each in text.split(",") if each.strip())
 
@@ -133,6 +149,9 @@ def _read_path(text: str) -> Path:
 MAX_WORKERS: Final = 64
 MAX_DAYS: Final = 3650
 
+FORMS: Final = ("text", "json")
+"""How what is logged is written."""
+
 SETTINGS: Final = (
     Setting(name="listen", read=read_address, default=("127.0.0.1", 5000)),
     Setting(name="data", read=_read_path, default=None),
@@ -143,11 +162,13 @@ SETTINGS: Final = (
     Setting(name="tls-key", read=_read_path, default=None),
     Setting(name="trusted-proxies", read=_read_networks, default=(), kind=list),
     Setting(name="tag-restore-days", read=_read_days, default=30, kind=int),
-    Setting(name="access-log", read=_read_bool, default=False, kind=bool),
+    Setting(name="access-log", read=_read_access_log, default=None, kind=(bool, str)),
+    Setting(name="log-format", read=_read_form, default="text"),
+    Setting(name="metrics-listen", read=read_address, default=None),
+    Setting(name="metrics-plain-http", read=_read_bool, default=False, kind=bool),
 )
 
 NOT_YET: Final = {
-    "metrics-listen": "metrics",
     "database": "another database than the SQLite file in the data directory",
     "storage": "another storage than the files in the data directory",
 }
@@ -217,6 +238,14 @@ def check(won: Mapping[str, Won]) -> None:
             f"{host} can be reached from other machines, and there is no TLS",
             why="passwords and tokens would travel in the clear",
             hint="give --tls-cert and --tls-key; or say --plain-http if a proxy in front speaks TLS",
+        )
+    metrics = won["metrics-listen"]
+    said = won["metrics-plain-http"].value
+    if metrics.value is not None and not is_loopback(metrics.value[0]) and not said:
+        raise BadSetting(
+            f"metrics at {metrics.value[0]} can be read from other machines ({metrics.source})",
+            why="they are plain HTTP without a login, and tell how much goes on here",
+            hint="listen on 127.0.0.1; or say --metrics-plain-http where only Prometheus gets there",
         )
     if certificate.value is not None:
         check_certificate(certificate.value, key.value)
@@ -302,8 +331,9 @@ def _read_file(file: Path) -> dict[str, tuple[str, str]]:
                 why=f"this version cannot use {near} yet" if near else "there are " + ", ".join(known),
                 hint="take it out; sealift config show lists the settings with their values",
             )
-        kind = known[key].kind
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        kinds = known[key].kind
+        kind = kinds[0] if isinstance(kinds, tuple) else kinds
+        if not isinstance(value, kinds) or (kind is int and isinstance(value, bool)):
             raise BadSetting(
                 f"{place}: {key} is not {_KINDS[kind]}",
                 why=f"it is {_KINDS.get(type(value), 'something else')}",

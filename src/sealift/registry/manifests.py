@@ -45,6 +45,7 @@ from sealift.registry.catalog.repositories import ensure_repository, repository_
 from sealift.registry.catalog.tag_rules import TagImmutable
 from sealift.registry.catalog.tags import remove_tag, remove_tags_on, set_tag, tag_digest
 from sealift.registry.completeness import refuse_incomplete
+from sealift.registry.counters import Alarms
 from sealift.registry.entity_tags import ANYTHING, Condition, entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal
@@ -72,10 +73,13 @@ MOST_TAGS_AT_ONCE: Final = 64
 class Manifests:
     """The handlers of ``/v2/<name>/manifests/<reference>``."""
 
-    def __init__(self, catalog: Catalog, store: BlobStore, limits: Limits) -> None:
+    def __init__(
+        self, catalog: Catalog, store: BlobStore, limits: Limits, alarms: Alarms | None = None
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._limits = limits
+        self._alarms = alarms or Alarms()
         self._room = _Room(LARGE_BYTES_AT_ONCE)
         self._parsing = asyncio.Semaphore(1)
         """One large document at a time: parsed it takes many times its size, and two take as long."""
@@ -262,7 +266,9 @@ class Manifests:
         for part in {part.digest for part in parsed.references}:
             size = linked_size(self._catalog, name, part)
             if size is not None and (stored := await self._store.size_of(part)) != size:
-                log.error("ALARM: the stored blob %s has %s bytes and should have %d", part, stored, size)
+                self._alarms.sound(
+                    "blob", "the stored blob %s has %s bytes and should have %d", part, stored, size
+                )
                 damaged.add(part)
         return frozenset(damaged)
 

@@ -39,6 +39,7 @@ from sealift.registry.catalog.uploads import (
     open_uploads,
     touch_upload,
 )
+from sealift.registry.counters import Alarms
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal, storage_refusal
 from sealift.registry.settings import Limits
@@ -55,10 +56,13 @@ _TOUCH_AFTER: Final = 60 * 1_000_000
 class Uploads:
     """The handlers of ``/v2/<name>/blobs/uploads/``."""
 
-    def __init__(self, catalog: Catalog, store: BlobStore, limits: Limits) -> None:
+    def __init__(
+        self, catalog: Catalog, store: BlobStore, limits: Limits, alarms: Alarms | None = None
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._limits = limits
+        self._alarms = alarms or Alarms()
 
     async def start(self, call: Call) -> Answer:
         """Begin an upload; or take the whole blob, or one of another repository, at once.
@@ -236,7 +240,9 @@ class Uploads:
             return None
         stored = await self._store.size_of(digest)
         if stored != found[1]:
-            log.error("ALARM: the stored blob %s has %s bytes and should have %d", digest, stored, found[1])
+            self._alarms.sound(
+                "blob", "the stored blob %s has %s bytes and should have %d", digest, stored, found[1]
+            )
             return None
         now = self._catalog.now()
 

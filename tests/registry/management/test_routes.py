@@ -172,6 +172,13 @@ TABLE: Final[dict[tuple[str, str], list[Row]]] = {
         ("DELETE", "/api/v1/grants/x", None, _cells(404, 404, 404)),
         ("DELETE", "/api/v1/grants/99999999999999999999", None, _cells(404, 404, 404)),
     ],
+    ("GET", "/audit"): [
+        ("GET", "/api/v1/audit", None, _cells(403, 403, 200)),
+        ("GET", "/api/v1/audit?since=2026-11-24T12:00:00Z&after=3&limit=2", None, _cells(403, 403, 200)),
+        ("GET", "/api/v1/audit?since=yesterday", None, _cells(403, 403, 400)),
+        ("GET", "/api/v1/audit?after=-1", None, _cells(403, 403, 400)),
+        ("GET", "/api/v1/audit?after=99999999999999999999", None, _cells(403, 403, 400)),
+    ],
 }
 
 CELLS: Final = [

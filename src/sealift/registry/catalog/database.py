@@ -34,6 +34,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+from sqlalchemy import text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -51,6 +52,9 @@ BUSY_MILLISECONDS: Final = 10_000
 
 MOST_WRITES_AT_ONCE: Final = 64
 """How many waiting writes share a transaction. Bounds how long the first of them waits for the rest."""
+
+TRY_AGAIN_SECONDS: Final = 5.0
+"""How often a write is tried for its own sake, after one that was refused."""
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 
@@ -109,6 +113,15 @@ class Query:
         if held:
             parameters = held | parameters
         return connection.execute(sql, parameters)
+
+
+_TRIAL = Query(
+    text(
+        "INSERT INTO setting (key, value) VALUES ('write_trial', '') "
+        "ON CONFLICT (key) DO UPDATE SET value = ''"
+    )
+)
+"""A write that changes nothing anybody reads, and goes to the disk."""
 
 
 class Reader:
@@ -180,6 +193,9 @@ class Catalog(Reader):
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._closed = False
+        self._refused: list[bool] = []
+        """Not empty while the last transaction was refused. Shared with the writer thread."""
+        self._tried_at = 0.0
 
     async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run `work` in a transaction, in the writer thread, and return what it returns.
@@ -196,6 +212,18 @@ class Catalog(Reader):
     def write_now(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """As `write`, for callers without an event loop. It blocks."""
         return self._submit(work, durable=durable).result()
+
+    @property
+    def refusing_writes(self) -> bool:
+        """Whether the last write was refused by the disk or the database."""
+        return bool(self._refused)
+
+    def try_again(self) -> None:
+        """After a write that was refused: see, in a while, whether one is taken now. Not done often."""
+        now = time.monotonic()
+        if now - self._tried_at >= TRY_AGAIN_SECONDS:
+            self._tried_at = now
+            self._submit(lambda transaction: transaction.run(_TRIAL), durable=True)
 
     def close(self) -> None:
         """Finish the writes that wait and close the files."""
@@ -218,7 +246,7 @@ class Catalog(Reader):
             if self._closed:
                 raise CatalogFailed("the catalog is closed", hint="the registry is shutting down")
             if self._writer is None:
-                writer = _Writer(self.path, self._queue)
+                writer = _Writer(self.path, self._queue, self._refused)
                 self._writer = threading.Thread(target=writer.run, name="catalog-writer", daemon=True)
                 self._writer.start()
         waiting = _Write(work, durable)
@@ -229,9 +257,10 @@ class Catalog(Reader):
 class _Writer:
     """The thread that writes: takes what waits, makes one transaction of it, tells everyone."""
 
-    def __init__(self, path: Path, waiting: "queue.SimpleQueue[_Write | None]") -> None:
+    def __init__(self, path: Path, waiting: "queue.SimpleQueue[_Write | None]", refused: list[bool]) -> None:
         self._path = path
         self._queue = waiting
+        self._refused = refused
         self._durable = True
 
     def run(self) -> None:
@@ -242,6 +271,7 @@ class _Writer:
                 try:
                     opened = opened or self._open()
                 except (OSError, sqlite3.Error) as failure:
+                    self._refused[:] = [True]
                     reason = _as_catalog_failure(failure, self._path)
                     for write in batch:
                         if write.done.set_running_or_notify_cancel():
@@ -294,6 +324,7 @@ class _Writer:
             if connection.in_transaction:
                 with suppress(sqlite3.Error):  # the next BEGIN says what is wrong, if it still is
                     connection.execute("ROLLBACK")
+            self._refused[:] = [True]
             reason = _as_catalog_failure(failure, self._path)
             for write in alive:
                 write.done.set_exception(reason)
@@ -301,6 +332,7 @@ class _Writer:
         finally:
             with suppress(OSError):  # a lock that was not taken
                 fcntl.flock(turn, fcntl.LOCK_UN)
+        self._refused.clear()
         for write, value, error in results:
             if error is None:
                 write.done.set_result(value)

@@ -127,6 +127,8 @@ audit = Table(
     Column("repository", Text),
     Column("outcome", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=text("''")),
+    Column("request_id", Text),
+    Column("client", Text),
     sqlite_autoincrement=True,
 )
 """Who did what and whether it was allowed. It names no row by foreign key: it outlives them all."""

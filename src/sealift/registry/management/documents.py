@@ -12,6 +12,7 @@ import msgspec
 
 from sealift.registry.access.passwords import MIN_PASSWORD_CHARACTERS
 from sealift.registry.catalog.accounts import Account, GrantRow
+from sealift.registry.catalog.audit_rows import AuditRow
 from sealift.registry.catalog.repository_rows import RepositoryRow
 from sealift.registry.catalog.tag_history import TagMove
 from sealift.registry.catalog.tag_rules import MAX_PATTERN_CHARACTERS, MAX_PATTERNS, PATTERN_SHAPE, TagRules
@@ -316,6 +317,38 @@ class CollectionReport(Document, tag="CollectionReport"):
     bytes: int
 
 
+class AuditEntry(Document, tag="AuditEntry"):
+    """One thing that somebody did, or was not let do."""
+
+    id: int
+    at: datetime
+    principal: str
+    """Who it was; of a login that failed, who they said they were. ``unknown`` where nobody is called so."""
+
+    action: str
+    repository: str | None
+    outcome: str
+    """``allowed`` or ``denied``."""
+
+    detail: str
+    request_id: str | None
+    """As in the answer's ``X-Request-Id``, in its error and in the log."""
+
+    client: str | None
+    """The address that it came from."""
+
+
+class AuditList(Document, tag="AuditList"):
+    """One page of the audit trail, oldest first."""
+
+    items: list[AuditEntry]
+    next: str
+    """The ``after`` of the page that follows, also after the last one."""
+
+    complete: bool
+    """Whether nothing follows now."""
+
+
 class WhoAmI(Document, tag="WhoAmI"):
     """Who the caller is to this registry."""
 
@@ -378,6 +411,21 @@ def grant_document(row: GrantRow) -> GrantDocument:
         actions=row.actions.split(","),
         created_at=moment(row.created_at),
         created_by=row.created_by,
+    )
+
+
+def audit_document(row: AuditRow) -> AuditEntry:
+    """A row of the audit trail, for admins."""
+    return AuditEntry(
+        id=row.id,
+        at=datetime.fromtimestamp(row.at / 1_000_000, UTC),
+        principal=row.principal,
+        action=row.action,
+        repository=row.repository,
+        outcome=row.outcome,
+        detail=row.detail,
+        request_id=row.request_id,
+        client=row.client,
     )
 
 

@@ -29,6 +29,7 @@ from granian.http import HTTP1Settings
 
 from sealift.registry.app import App
 from sealift.registry.server.listener import BACKLOG
+from sealift.registry.server.metrics_listener import MetricsListener, Scraped
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def work(
     tls: Tls | None,
     stop_seconds: float,
     ready: Callable[[], None],
+    scraped: Scraped | None = None,
 ) -> None:
     """Answer requests until told to go. Runs in a process of its own.
 
@@ -80,19 +82,21 @@ def work(
         tls: Serve TLS with this; None is plain HTTP.
         stop_seconds: From SIGTERM to the end.
         ready: Called once requests are answered.
+        scraped: What scrapes are answered from; None: nobody asked for metrics.
     """
     _raise_open_files()
     logging.getLogger("_granian").setLevel(logging.WARNING)  # it tells of each send to a client that has gone
     with asyncio.Runner() as runner:
-        runner.run(_work(open_app, listening, tls, stop_seconds, ready))
+        runner.run(_work(open_app, listening, tls, stop_seconds, ready, scraped))
 
 
-async def _work(
+async def _work(  # noqa: PLR0917 - as `work` got them
     open_app: Callable[[], AbstractAsyncContextManager[App]],
     listening: socket.socket,
     tls: Tls | None,
     stop_seconds: float,
     ready: Callable[[], None],
+    scraped: Scraped | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     finished = asyncio.Event()
@@ -100,14 +104,22 @@ async def _work(
     told.add_cb(lambda: loop.call_soon_threadsafe(finished.set))
     async with open_app() as app:
         deadlines: list[asyncio.TimerHandle] = []
+        metrics = None if scraped is None else MetricsListener(scraped, app.readiness)
+        if metrics is not None:
+            await metrics.start()
+
+        def finish() -> None:
+            if metrics is not None:
+                metrics.stop()
+            told.set()
 
         def stop() -> None:
             app.pace.stopping = True
             deadlines.append(loop.call_later(max(stop_seconds - LAST_SECONDS, 0), _cut, app, finished))
-            told.set()
+            finish()
 
         loop.add_signal_handler(signal.SIGTERM, stop)
-        loop.add_signal_handler(signal.SIGUSR1, told.set)
+        loop.add_signal_handler(signal.SIGUSR1, finish)
         gc.collect()
         gc.freeze()  # what is there now stays: no collection looks at it again
         _start_granian(app, listening, tls, told, loop)
