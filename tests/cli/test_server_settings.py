@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trustme
 
+from sealift.cli.limit_settings import LIMIT_SETTINGS
 from sealift.cli.server_settings import (
     SETTINGS,
     BadSetting,
@@ -39,6 +40,7 @@ def test_defaults() -> None:
         "tls-key": None,
         "trusted-proxies": (),
         "access-log": False,
+        **{setting.name: setting.default for setting in LIMIT_SETTINGS},
     }
     assert {each.source for each in won.values()} == {"default"}
 

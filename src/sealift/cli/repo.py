@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import click
 
-from sealift.cli.management import ManagementServer, server_options
+from sealift.cli.management import STORAGE, ManagementServer, server_options
 
 COLUMNS = {"NAME": "name", "VISIBILITY": "visibility", "OWNER": "owner", "YOU MAY": "actions"}
 
@@ -49,9 +49,9 @@ def list_(*, server: ManagementServer) -> None:
 @click.argument("name")
 @server_options
 def show(name: str, *, server: ManagementServer) -> None:
-    """Show one repository."""
+    """Show one repository, and what it holds where you may push to it."""
     found = server.ask("GET", f"/repositories/{quote(name)}", doing=f"show the repository {name}")
-    server.show(found, COLUMNS)
+    server.show(found, COLUMNS | STORAGE)
 
 
 @repo.command("set")

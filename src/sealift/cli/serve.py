@@ -68,6 +68,7 @@ def _serve(won: dict[str, Won]) -> None:
     """Take the directory and the port, start the workers, and stay until told to stop."""
     import logging
 
+    from sealift.cli.limit_settings import connections_of, limits_of, patience_of
     from sealift.cli.server_settings import BadSetting, check_certificate
     from sealift.registry.access.first_account import password_file
     from sealift.registry.assembly import Parts, open_registry, prepare
@@ -80,7 +81,9 @@ def _serve(won: dict[str, Won]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.umask(0o077)  # password hashes and keys are in there
     data = DataDirectory(won["data"].value)
-    host, port = won["listen"].value
+    value = {name: each.value for name, each in won.items()}
+    connections = connections_of(value)
+    host, port = value["listen"]
     certificate, key = won["tls-cert"].value, won["tls-key"].value
     tls = None if certificate is None else Tls(certificate=certificate, key=key)
     with data.lock():
@@ -94,7 +97,11 @@ def _serve(won: dict[str, Won]) -> None:
                 external_url=won["external-url"].value,
                 trusted_proxies=won["trusted-proxies"].value,
                 log_requests=won["access-log"].value,
+                header_bytes=connections.header_bytes,
             ),
+            limits=limits_of(value),
+            patience=patience_of(value),
+            reserve_bytes=value["reserve-free"],
             workers=won["workers"].value,
         )
         grace = Grace()
@@ -133,6 +140,7 @@ def _serve(won: dict[str, Won]) -> None:
                 tls=tls,
                 stop_seconds=grace.stop_seconds,
                 ready=say_ready,
+                connections=connections,
             ),
             stop_listening=listening.close,
             changed=changed,

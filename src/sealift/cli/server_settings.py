@@ -8,13 +8,15 @@ Spec: TOML 1.0 for the file; its keys are the flags without the dashes before.
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
+from sealift.cli.limit_settings import LIMIT_SETTINGS
+from sealift.cli.setting import Setting
 from sealift.errors import SealiftError
 
 Network = IPv4Network | IPv6Network
@@ -30,26 +32,6 @@ class NoRightToSetting(BadSetting):
     """A file that a setting names is there, and this user may not read it."""
 
     exit_status: ClassVar[int] = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting: its name, how it is read, what it is without one."""
-
-    name: str
-    """As in the file; the flag is this with two dashes before it."""
-
-    read: Callable[[str], Any]
-    """From text, as flags and the environment have it. Raises ValueError with a reason."""
-
-    default: Any
-    kind: type = str
-    """What it is in the file."""
-
-    @property
-    def variable(self) -> str:
-        """Its name in the environment."""
-        return "SEALIFT_" + self.name.upper().replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +108,62 @@ def _read_path(text: str) -> Path:
 MAX_WORKERS: Final = 64
 
 SETTINGS: Final = (
-    Setting(name="listen", read=read_address, default=("127.0.0.1", 5000)),
-    Setting(name="data", read=_read_path, default=None),
-    Setting(name="external-url", read=_read_url, default=None),
-    Setting(name="workers", read=_read_workers, default=1, kind=int),
-    Setting(name="plain-http", read=_read_bool, default=False, kind=bool),
-    Setting(name="tls-cert", read=_read_path, default=None),
-    Setting(name="tls-key", read=_read_path, default=None),
-    Setting(name="trusted-proxies", read=_read_networks, default=(), kind=list),
-    Setting(name="access-log", read=_read_bool, default=False, kind=bool),
+    Setting(
+        name="listen",
+        read=read_address,
+        default=("127.0.0.1", 5000),
+        about="Where to listen. Addresses beyond loopback take TLS, or `plain-http` said aloud.",
+    ),
+    Setting(
+        name="data",
+        read=_read_path,
+        default=None,
+        about="The data directory. Without one: `$XDG_DATA_HOME/sealift`.",
+    ),
+    Setting(
+        name="external-url",
+        read=_read_url,
+        default=None,
+        about="Scheme and host that clients use. It decides realms and locations.",
+    ),
+    Setting(
+        name="workers",
+        read=_read_workers,
+        default=1,
+        kind=int,
+        about="Processes that answer.",
+        unit="processes",
+        bounds=f"1 to {MAX_WORKERS}",
+    ),
+    Setting(
+        name="plain-http",
+        read=_read_bool,
+        default=False,
+        kind=bool,
+        about="Serve without TLS beyond loopback, said aloud.",
+    ),
+    Setting(
+        name="tls-cert",
+        read=_read_path,
+        default=None,
+        about="Certificate chain, PEM. It is taken up when it is renewed.",
+    ),
+    Setting(name="tls-key", read=_read_path, default=None, about="Its key, PEM."),
+    Setting(
+        name="trusted-proxies",
+        read=_read_networks,
+        default=(),
+        kind=list,
+        about="Networks from which `X-Forwarded-Host` and `X-Forwarded-Proto` count.",
+    ),
+    Setting(
+        name="access-log",
+        read=_read_bool,
+        default=False,
+        kind=bool,
+        about="Print a line for each request, without secrets.",
+    ),
+    *LIMIT_SETTINGS,
 )
 
 NOT_YET: Final = {

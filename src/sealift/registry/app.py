@@ -39,7 +39,7 @@ from sealift.registry.file_reader import FileReader
 from sealift.registry.management.routes import Management
 from sealift.registry.pace import Pace, Waiting
 from sealift.registry.refusal import RegistryRefusal
-from sealift.registry.refusal_answer import FileDamaged, refusal_answer, unmatched
+from sealift.registry.refusal_answer import NO_FILES_LEFT, FileDamaged, refusal_answer, unmatched
 from sealift.registry.request_head import Door, read_headers, read_query, refuse_long
 
 log = logging.getLogger(__name__)
@@ -160,10 +160,10 @@ class App:
             answer = refusal_answer(failure)
         try:
             await self._write(answer, exchange, receive, send)
-        except FileDamaged as damaged:
+        except (FileDamaged, OSError) as failure:
             if exchange.started:
                 raise
-            await self._write(refusal_answer(damaged), exchange, receive, send)
+            await self._write(refusal_answer(failure), exchange, receive, send)
 
     # ------------------------------------------------------------------ in
 
@@ -171,7 +171,7 @@ class App:
         """Find the route, pass the gate, call the handler."""
         raw_path = scope["raw_path"].decode("latin-1")
         headers = exchange.headers
-        refuse_long(headers)
+        refuse_long(headers, self._door.header_bytes)
         if raw_path in {"/healthz", "/readyz"}:
             return self._health(raw_path, exchange.method)  # also for HTTP/1.0 without a Host
         query = read_query(scope["query_string"])
@@ -342,10 +342,7 @@ class App:
         self, part: FileSlice, answer: Answer, exchange: _Exchange, receive: Receive, send: Send
     ) -> None:
         """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent."""
-        try:
-            reader = FileReader(part.path)
-        except OSError as missing:
-            raise FileDamaged(f"{part.path.name} cannot be opened: {missing.strerror}") from missing
+        reader = _open(part)
         gone: asyncio.Task[None] | None = None
         with reader:
             if reader.size < part.stop:
@@ -455,6 +452,21 @@ class App:
 
 _HEALTHY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"ok"}'
 _UNREADY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"unavailable"}'
+
+
+def _open(part: FileSlice) -> FileReader:
+    """Open a stored file.
+
+    Raises:
+        FileDamaged: It is not there, or not for us.
+        OSError: No more files can be opened.
+    """
+    try:
+        return FileReader(part.path)
+    except OSError as refused:
+        if refused.errno in NO_FILES_LEFT:
+            raise
+        raise FileDamaged(f"{part.path.name} cannot be opened: {refused.strerror}") from refused
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -20,6 +20,7 @@ from sealift.registry.access.token_endpoint import TokenEndpoint
 from sealift.registry.access.token_issuer import TokenIssuer, ensure_signing_key
 from sealift.registry.app import DELETE, PULL, PUSH, App, Route
 from sealift.registry.blob_store.filesystem import FilesystemBlobStore
+from sealift.registry.blob_store.free_space import FreeSpace
 from sealift.registry.blobs import Blobs
 from sealift.registry.catalog.accounts import all_accounts
 from sealift.registry.catalog.database import Catalog
@@ -35,6 +36,7 @@ from sealift.registry.manifests import Manifests
 from sealift.registry.pace import Pace, Patience
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
+from sealift.registry.room import Room
 from sealift.registry.settings import Limits, Tokens
 from sealift.registry.uploads import Uploads
 
@@ -53,6 +55,9 @@ class Parts:
     tokens: Tokens = field(default_factory=Tokens)
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
+    reserve_bytes: int | None = None
+    """See `FreeSpace`."""
+
     workers: int = 1
     """Processes that share this machine's cores: one password is checked per core at a time."""
 
@@ -76,7 +81,9 @@ def prepare(data: DataDirectory) -> bool:
 async def open_registry(parts: Parts) -> AsyncIterator[App]:
     """The application of one process, over a data directory that `prepare` has made ready."""
     catalog = Catalog(parts.data.catalog)
-    store = FilesystemBlobStore(blobs=parts.data.blobs, uploads=parts.data.uploads)
+    free = FreeSpace(parts.data.uploads, reserve_bytes=parts.reserve_bytes)
+    store = FilesystemBlobStore(blobs=parts.data.blobs, uploads=parts.data.uploads, free=free)
+    room = Room(catalog, free=free, staged_bytes=store.staged_bytes)
     threads = max(1, (os.cpu_count() or 1) // parts.workers)
     hashing = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
     audit = AuditTrail(catalog)
@@ -96,11 +103,11 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
             audit,
             password_changed=lambda name: forget_first_password(parts.data.path, name),
         ),
-        repositories=RepositoryRoutes(catalog, guard, audit),
+        repositories=RepositoryRoutes(catalog, guard, audit, parts.limits),
         grants=GrantRoutes(catalog, audit),
     )
     app = App(
-        _routes(catalog, store, guard, parts.limits),
+        _routes(catalog, store, guard, parts.limits, room),
         guard=guard,
         tokens=TokenEndpoint(guard, issuer),
         management=management,
@@ -120,12 +127,12 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
 
 
 def _routes(
-    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits
+    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits, room: Room
 ) -> dict[Endpoint, Route]:
     """Every endpoint of the registry protocol: who answers, and what it takes."""
     blobs = Blobs(catalog, store)
-    uploads = Uploads(catalog, store, limits)
-    manifests = Manifests(catalog, store, limits)
+    uploads = Uploads(catalog, store, limits, room)
+    manifests = Manifests(catalog, store, limits, room)
     listings = Listings(catalog, limits)
     referrers = Referrers(catalog, limits)
 

@@ -8,6 +8,7 @@
     DATA/blobs/sha256/ab/  a file per blob, named by its digest
     DATA/uploads/          blobs on their way in
     DATA/backups/          copies of the catalog from before an upgrade
+    DATA/reserve           room for deletes on a full disk, see `sealift.registry.catalog.ballast`
     DATA/admin-password    see `sealift.registry.access`
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from sealift.errors import SealiftError
+from sealift.registry.catalog.ballast import Ballast, ballast_path
 from sealift.registry.catalog.database import catalog_failure
 from sealift.registry.catalog.revision import prepare
 
@@ -81,6 +83,7 @@ class DataDirectory:
             for directory in (self.blobs, self.uploads):
                 directory.mkdir(mode=0o700, exist_ok=True)
             prepare(self.catalog, backups=self.path / "backups")
+            Ballast(ballast_path(self.catalog)).take()
             if found is None:
                 partial = self.path / "format.partial"
                 partial.write_text(f"{FORMAT}\n", encoding="ascii")
