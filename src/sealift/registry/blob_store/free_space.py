@@ -4,12 +4,15 @@ Whoever deletes to make room needs some itself: the catalog writes before it
 frees. So bytes of users are refused while there is still room for that.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from sealift.registry.blob_store.blob_store import StorageRefused
+
+log = logging.getLogger(__name__)
 
 MOST_RESERVED_BYTES: Final = 256 * 1024 * 1024
 """What is kept free of a disk where nobody says how much."""
@@ -44,6 +47,8 @@ class FreeSpace:
         self._directory = directory
         self._reserve = reserve_bytes
         self._look = look
+        self._is_short = False
+        """Whether the log has been told."""
 
     def refuse_beyond(self, more: int = 0, *, share: float = 1.0) -> None:
         """See that there is room for `more` bytes besides the reserve.
@@ -61,7 +66,17 @@ class FreeSpace:
         reserve = self._reserve
         if reserve is None:
             reserve = min(MOST_RESERVED_BYTES, disk.f_blocks * disk.f_frsize * RESERVED_PERCENT // 100)
-        if reserve and free - more < reserve * share:
-            raise StorageRefused(
-                f"{free} bytes are free, and {reserve} are kept for deletes and logins", is_full=True
+        if not reserve or free - more >= reserve * share:
+            if self._is_short and free >= reserve:
+                self._is_short = False
+                log.warning("the disk of %s has room again: %d bytes are free", self._directory, free)
+            return
+        if not self._is_short:
+            self._is_short = True
+            log.error(
+                "pushes are refused: the disk of %s has %d bytes free, and %d are kept for deletes",
+                *(self._directory, free, reserve),
             )
+        raise StorageRefused(
+            f"{free} bytes are free, and {reserve} are kept for deletes and logins", is_full=True
+        )

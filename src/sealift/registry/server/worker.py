@@ -43,9 +43,13 @@ FILES_ASIDE: Final = 64
 FILES_EACH: Final = 2
 """Open files of one connection at most: itself, and the blob that goes out or comes in by it."""
 
-BUFFER_BYTES: Final = 64 * 1024
-"""What is kept of a connection's input, if its headers may not be longer: enough for a
-body, and of two thousand clients that never end their headers, not too much."""
+BUFFER_BYTES: Final = 192 * 1024
+"""What is read of a connection ahead, and so what one may make us hold before its headers end.
+
+Measured: two thousand clients that never end their headers cost 190 MiB with 64 KiB,
+380 MiB with this, 800 MiB with granian's own 408 KiB; a push takes 1.4, 1.2 and 1
+times the CPU.
+"""
 
 LAST_SECONDS: Final = 2.0
 """Kept back of the time to stop: for writing out what waits, before the supervisor loses patience."""
