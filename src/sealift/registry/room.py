@@ -36,9 +36,6 @@ from sealift.registry.refusal import RegistryRefusal, storage_refusal
 REMEMBERED_SECONDS: Final = 2.0
 """How long what an account holds is believed to be as it was, but for what we add ourselves."""
 
-REFUSED_BY_SECONDS: Final = 0.25
-"""The age at which a remembered number may refuse: who has just deleted something may push again."""
-
 MOST_REMEMBERED: Final = 1024
 """Accounts."""
 
@@ -63,6 +60,9 @@ class _Held:
     """What an account held, and when that was looked up."""
 
     since: float
+    version: int
+    """Of the catalog."""
+
     total: int
 
 
@@ -155,18 +155,17 @@ class Room:
         return None
 
     async def _refuse_beyond(self, quota: Quota, more: int) -> _Held:
-        held = await self._recent(quota.owner_id, REMEMBERED_SECONDS)
+        held = self._held.get(quota.owner_id)
+        if held is None or self._now() - held.since >= REMEMBERED_SECONDS:
+            held = await self._ask_once(quota.owner_id)
+        if held.total + more > quota.most and held.version != self._catalog.version():
+            held = await self._ask_once(quota.owner_id)  # who has just deleted something may push again
         if held.total + more > quota.most:
-            held = await self._recent(quota.owner_id, REFUSED_BY_SECONDS)
-            if held.total + more > quota.most:
-                raise BeyondQuota(quota, max(quota.most - held.total, 0))
+            raise BeyondQuota(quota, max(quota.most - held.total, 0))
         return held
 
-    async def _recent(self, owner_id: int, seconds: float) -> _Held:
-        """What an account holds, looked up within so many seconds. Those who ask at once share one answer."""
-        held = self._held.get(owner_id)
-        if held is not None and self._now() - held.since < seconds:
-            return held
+    async def _ask_once(self, owner_id: int) -> _Held:
+        """What an account holds now. Those who ask at the same moment share one answer."""
         asking = self._asking.get(owner_id)
         if asking is None:
             asking = asyncio.get_running_loop().create_task(self._ask(owner_id))
@@ -175,13 +174,13 @@ class Room:
         return await asyncio.shield(asking)
 
     async def _ask(self, owner_id: int) -> _Held:
-        since = self._now()
+        since, version = self._now(), self._catalog.version()
 
         def ask(reader: Reader) -> int:
             staged = self._staged_bytes(uploads_of_owner(reader, owner_id))
             return staged + total_of_owner(reader, owner_id)
 
-        held = _Held(since, await self._catalog.ask_apart(ask))
+        held = _Held(since, version, await self._catalog.ask_apart(ask))
         self._held[owner_id] = held
         self._held.move_to_end(owner_id)
         if len(self._held) > MOST_REMEMBERED:

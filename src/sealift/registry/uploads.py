@@ -279,10 +279,10 @@ class Uploads:
             most = before + length
         self._refuse_too_large(before + (declared or 0))
         name, algorithm = call.path["name"], "sha256" if digest is None else digest.algorithm
-        if declared:
-            await self._room.refuse_upload(name, declared, digest=digest)
         body = self._room.metered(name, call.body, digest=digest)
         try:
+            if declared:
+                await self._room.refuse_upload(name, declared, digest=digest)
             await staged.append(body, most=min(most, limit), algorithm=algorithm)
         except BeyondQuota:
             await staged.discard()

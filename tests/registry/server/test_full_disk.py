@@ -1,4 +1,4 @@
-"""The real server on a disk of its own that is full: what is refused, what goes on, and what is there after."""
+"""The real server on a disk of its own that is full: what is refused, what goes on, and what is left."""
 
 import json
 import os

@@ -198,6 +198,13 @@ class Catalog(Reader):
         """As `write`, for callers without an event loop. It blocks."""
         return self._submit(work, durable=durable).result()
 
+    def version(self) -> int:
+        """A number that is another one once anything was written, in this process or any other."""
+        cursor = self._connection.execute("PRAGMA data_version")  # this connection never writes
+        row = cursor.fetchone()
+        cursor.close()
+        return int(row[0])
+
     async def ask_apart(self, work: Callable[[Reader], T]) -> T:
         """Run a question that takes long in a thread, on a connection of its own.
 
