@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -146,17 +146,11 @@ async def test_a_length_that_does_not_fit_is_refused_before_its_bytes_come(scene
     _quota(scene, 1000)
     upload_id = await _start(scene)
 
-    async def body() -> object:
+    async def body() -> AsyncIterator[bytes]:
         raise AssertionError("it was read")
         yield b""
 
-    declared = call(
-        "PATCH",
-        name=OWN,
-        upload_id=upload_id,
-        body=body(),
-        headers={"content-length": "1001"},  # type: ignore[arg-type]  # never read
-    )
+    declared = call("PATCH", name=OWN, upload_id=upload_id, body=body(), headers={"content-length": "1001"})
     assert await refused(scene.uploads.send_chunk(declared)) == DENIED
 
 

@@ -64,9 +64,20 @@ def serve(**given: Any) -> None:
     _serve(won)
 
 
+SERVERS_MEMORY = ("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:1000,muzzy_decay_ms:0")
+"""How the HTTP server beneath us, which has an allocator of its own, gives memory back.
+
+With its defaults, what two thousand slow clients cost grew from one crowd to the
+next, from 140 to 270 MiB; with these it is 140 each time. Giving it back at once
+(``dirty_decay_ms:0``) costs a third more CPU for a push. Read once, when granian is loaded.
+"""
+
+
 def _serve(won: dict[str, Won]) -> None:
     """Take the directory and the port, start the workers, and stay until told to stop."""
     import logging
+
+    os.environ.setdefault(*SERVERS_MEMORY)  # before the import of granian below
 
     from sealift.cli.limit_settings import connections_of, limits_of, patience_of
     from sealift.cli.server_settings import BadSetting, check_certificate
