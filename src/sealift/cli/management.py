@@ -19,6 +19,7 @@ from sealift.cli.connection import Connection, connection_options, open_transpor
 from sealift.cli.last_server import server_from
 from sealift.cli.login import MAX_PASSWORD, registry_of
 from sealift.cli.output import OutputFormat, human_size, output_option, print_document, print_table
+from sealift.cli.setting import write_size
 from sealift.client.keyring import Keyring
 from sealift.credentials.credential import SecretText
 from sealift.errors import SealiftError
@@ -290,6 +291,8 @@ def _shown(item: Mapping[str, Any], field: str) -> str:
     value: Any = item
     for name in field.split("."):
         value = value.get(name) if isinstance(value, dict) else None
+    if field == "quotaBytes" and isinstance(value, int):
+        return write_size(value)  # as it was given, and can be given again
     if field.endswith("Bytes") and isinstance(value, int):
         return human_size(value)
     return _text(value)

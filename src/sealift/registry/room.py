@@ -2,7 +2,7 @@
 
 A full disk is a 507, whose name clients print. A full quota is a 403
 ``DENIED``: docker, podman and skopeo print its message at once and do not try
-again, where they repeat a 5xx and drop the message of a 413.
+again. Of a 5xx they print no message, and docker repeats it for a minute.
 
 What an account holds is asked of the catalog, in a thread, and remembered for a
 moment. Bytes that come in through this process are added to it as they come, so
