@@ -401,8 +401,7 @@ def test_where_no_file_can_be_opened_a_request_is_told_to_come_back(served: Serv
     (worker,) = before[1:]
     limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
     connection = _kept_open(served)
-    used = max(int(each.name) for each in Path(f"/proc/{worker}/fd").iterdir())
-    resource.prlimit(worker, resource.RLIMIT_NOFILE, (used + 1, limits[1]))
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (_lowest_free_file(worker), limits[1]))
     try:
         for method, path, body in (
             ("GET", f"/v2/admin/app/blobs/{digest_of(content)}", None),
@@ -422,6 +421,15 @@ def test_where_no_file_can_be_opened_a_request_is_told_to_come_back(served: Serv
     assert pusher.ask("GET", f"blobs/{digest_of(content)}").body == content
     assert pusher.ask("PATCH", upload, b"more").status == 202
     assert served.processes() == before
+
+
+def _lowest_free_file(pid: int) -> int:
+    """The number that the next file of a process would get, once it has closed what it is closing."""
+    before, now = set[int](), {-1}
+    while before != now:
+        time.sleep(0.3)  # connections of before are ended by another thread of it, with no event
+        before, now = now, {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in range(len(now) + 1) if number not in now)
 
 
 def _kept_open(served: Served) -> HTTPConnection:
