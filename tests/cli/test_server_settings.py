@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import trustme
 
+from sealift.cli.collection_settings import COLLECTION_SETTINGS
+from sealift.cli.limit_settings import LIMIT_SETTINGS
 from sealift.cli.server_settings import (
     SETTINGS,
     BadSetting,
@@ -43,6 +45,7 @@ def test_defaults() -> None:
         "log-format": "text",
         "metrics-listen": None,
         "metrics-plain-http": False,
+        **{setting.name: setting.default for setting in (*LIMIT_SETTINGS, *COLLECTION_SETTINGS)},
     }
     assert {each.source for each in won.values()} == {"default"}
 

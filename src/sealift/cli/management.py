@@ -18,7 +18,8 @@ import click
 from sealift.cli.connection import Connection, connection_options, open_transport, run
 from sealift.cli.last_server import server_from
 from sealift.cli.login import MAX_PASSWORD, registry_of
-from sealift.cli.output import OutputFormat, output_option, print_document, print_table
+from sealift.cli.output import OutputFormat, human_size, output_option, print_document, print_table
+from sealift.cli.setting import write_size
 from sealift.client.keyring import Keyring
 from sealift.credentials.credential import SecretText
 from sealift.errors import SealiftError
@@ -33,6 +34,13 @@ _NOUNS: Final = {
     "tag-restores": "repo",
 }
 """The command for each kind of thing in the management API."""
+
+STORAGE: Final = {
+    "USED": "storage.usedBytes",
+    "UNIQUE": "storage.uniqueBytes",
+    "SHARED": "storage.sharedBytes",
+}
+"""Columns for what something holds. The last two are told to admins only."""
 
 MAX_ANSWER: Final = 16 * 1024 * 1024
 """Bytes of an answer: a page of repositories has a tenth of this."""
@@ -144,7 +152,7 @@ class ManagementServer:
             print_document(str(document.get("kind", "")), fields, self.output)
             return
         items = document.get("items", [document])
-        print_table(list(columns), [[_text(item.get(field)) for field in columns.values()] for item in items])
+        print_table(list(columns), [[_shown(item, field) for field in columns.values()] for item in items])
 
     async def _ask(
         self, method: str, path: str, doing: str, body: Mapping[str, Any] | None
@@ -286,6 +294,18 @@ def _stranger(kind: type[ManagementFailed], doing: str, why: str) -> ManagementF
 
 def _harmless(text: str) -> str:
     return "".join(each if each.isprintable() else "�" for each in text[:300])
+
+
+def _shown(item: Mapping[str, Any], field: str) -> str:
+    """A field of a document, or of one inside it (``storage.usedBytes``), as the text has it."""
+    value: Any = item
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if field == "quotaBytes" and isinstance(value, int):
+        return write_size(value)  # as it was given, and can be given again
+    if field.endswith("Bytes") and isinstance(value, int):
+        return human_size(value)
+    return _text(value)
 
 
 def _text(value: object) -> str:

@@ -47,7 +47,13 @@ from sealift.registry.management.routes import PREFIX, Management
 from sealift.registry.pace import Pace, Waiting
 from sealift.registry.readiness import Readiness, health_answer
 from sealift.registry.refusal import RegistryRefusal
-from sealift.registry.refusal_answer import FileDamaged, name_request, refusal_answer, unmatched
+from sealift.registry.refusal_answer import (
+    NO_FILES_LEFT,
+    FileDamaged,
+    name_request,
+    refusal_answer,
+    unmatched,
+)
 from sealift.registry.request_head import Door, read_headers, read_query, refuse_long
 from sealift.registry.request_id import HEADER, TRACE, RequestIds
 from sealift.registry.watchers import Watchers
@@ -188,10 +194,10 @@ class App:
             answer = refusal_answer(failure, self._watchers.alarms)
         try:
             await self._write(answer, exchange, receive, send)
-        except FileDamaged as damaged:
+        except (FileDamaged, OSError) as failure:
             if exchange.started:
                 raise
-            answer = refusal_answer(damaged, self._watchers.alarms)
+            answer = refusal_answer(failure, self._watchers.alarms)
             await self._write(answer, exchange, receive, send)
 
     # ------------------------------------------------------------------ in
@@ -200,7 +206,7 @@ class App:
         """Find the route, pass the gate, call the handler."""
         raw_path = scope["raw_path"].decode("latin-1")
         headers = exchange.headers
-        refuse_long(headers)
+        refuse_long(headers, self._door.header_bytes)
         if raw_path in {"/healthz", "/readyz"}:
             exchange.route = raw_path[1:]
             return self._health(raw_path, exchange.method)  # also for HTTP/1.0 without a Host
@@ -399,10 +405,7 @@ class App:
         self, part: FileSlice, answer: Answer, exchange: _Exchange, receive: Receive, send: Send
     ) -> None:
         """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent."""
-        try:
-            reader = FileReader(part.path)
-        except OSError as missing:
-            raise FileDamaged(f"{part.path.name} cannot be opened: {missing.strerror}") from missing
+        reader = _open(part)
         gone: asyncio.Task[None] | None = None
         with reader:
             if reader.size < part.stop:
@@ -510,6 +513,21 @@ class App:
         answer.headers["connection"] = "close"
         await self._start(answer, exchange, send)
         await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else answer.body})
+
+
+def _open(part: FileSlice) -> FileReader:
+    """Open a stored file.
+
+    Raises:
+        FileDamaged: It is not there, or not for us.
+        OSError: No more files can be opened.
+    """
+    try:
+        return FileReader(part.path)
+    except OSError as refused:
+        if refused.errno in NO_FILES_LEFT:
+            raise
+        raise FileDamaged(f"{part.path.name} cannot be opened: {refused.strerror}") from refused
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -21,6 +21,7 @@ from sealift.registry.access.token_issuer import TokenIssuer, ensure_signing_key
 from sealift.registry.access_log import AccessLog, Form
 from sealift.registry.app import DELETE, PULL, PUSH, App, Route
 from sealift.registry.blob_store.filesystem import FilesystemBlobStore
+from sealift.registry.blob_store.free_space import FreeSpace
 from sealift.registry.blobs import Blobs
 from sealift.registry.board import Slot
 from sealift.registry.catalog.database import Catalog
@@ -44,6 +45,7 @@ from sealift.registry.pace import Pace, Patience
 from sealift.registry.readiness import Readiness, catalog_check, directory_check, disk_check
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
+from sealift.registry.room import Room
 from sealift.registry.settings import Collection, Limits, Tags, Tokens
 from sealift.registry.uploads import Uploads
 from sealift.registry.watchers import Watchers
@@ -65,6 +67,9 @@ class Parts:
     limits: Limits = field(default_factory=Limits)
     collection: Collection = field(default_factory=Collection)
     patience: Patience = field(default_factory=Patience)
+    reserve_bytes: int | None = None
+    """See `FreeSpace`."""
+
     workers: int = 1
     """Processes that share this machine's cores: one password is checked per core at a time."""
 
@@ -94,7 +99,9 @@ def prepare(data: DataDirectory) -> bool:
 async def open_registry(parts: Parts) -> AsyncIterator[App]:
     """The application of one process, over a data directory that `prepare` has made ready."""
     catalog = Catalog(parts.data.catalog)
-    store = FilesystemBlobStore(blobs=parts.data.blobs, uploads=parts.data.uploads)
+    free = FreeSpace(parts.data.uploads, reserve_bytes=parts.reserve_bytes)
+    store = FilesystemBlobStore(blobs=parts.data.blobs, uploads=parts.data.uploads, free=free)
+    room = Room(catalog, free=free, staged_bytes=store.staged_bytes)
     threads = max(1, (os.cpu_count() or 1) // parts.workers)
     hashing = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
     counters = Counters(parts.slot)
@@ -121,7 +128,7 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
             audit,
             password_changed=lambda name: forget_first_password(parts.data.path, name),
         ),
-        repositories=RepositoryRoutes(catalog, guard, audit),
+        repositories=RepositoryRoutes(catalog, guard, audit, parts.limits),
         tags=TagRoutes(catalog, guard, audit, parts.tags),
         deleted=DeletedRoutes(catalog, guard, audit, parts.collection),
         grants=GrantRoutes(catalog, audit),
@@ -133,7 +140,7 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
     readiness.add("blobs", directory_check(parts.data.blobs, parts.data.uploads))
     readiness.add("disk", disk_check(parts.data.path))
     app = App(
-        _routes(catalog, store, guard, parts, alarms),
+        _routes(catalog, store, guard, parts, room=room, alarms=alarms),
         guard=guard,
         tokens=TokenEndpoint(guard, issuer),
         management=management,
@@ -165,13 +172,13 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
 
 
 def _routes(
-    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, parts: Parts, alarms: Alarms
+    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, parts: Parts, *, room: Room, alarms: Alarms
 ) -> dict[Endpoint, Route]:
     """Every endpoint of the registry protocol: who answers, and what it takes."""
     limits = parts.limits
     blobs = Blobs(catalog, store, parts.collection, alarms)
-    uploads = Uploads(catalog, store, limits, alarms)
-    manifests = Manifests(catalog, store, limits, alarms)
+    uploads = Uploads(catalog, store, limits, room=room, alarms=alarms)
+    manifests = Manifests(catalog, store, limits, room=room, alarms=alarms)
     listings = Listings(catalog, limits)
     referrers = Referrers(catalog, limits)
 

@@ -3,6 +3,7 @@
 Spec: distribution-spec v1.1.1, "Error Codes"; R-OCI-28, R-OCI-29.
 """
 
+import errno
 import logging
 from typing import Any, Final
 
@@ -23,6 +24,10 @@ FULL_RETRY_SECONDS: Final = 60
 """When to come back to a disk that is full: somebody has to make room first."""
 
 BUSY_RETRY_SECONDS: Final = 5
+
+
+NO_FILES_LEFT: Final = frozenset({errno.EMFILE, errno.ENFILE})
+"""What the system says where this process, or all of them, may open no more files. It passes."""
 
 
 class FileDamaged(Exception):
@@ -58,6 +63,10 @@ def refusal_answer(failure: Exception, alarms: Alarms) -> Answer:
         full = failure.is_full
         status, code, message = 507 if full else 503, ErrorCode.UNAVAILABLE, str(failure)
         headers = {"retry-after": str(FULL_RETRY_SECONDS if full else BUSY_RETRY_SECONDS)}
+    elif isinstance(failure, OSError) and failure.errno in NO_FILES_LEFT:
+        log.error("no more files can be opened: %s", failure)
+        status, code, message = 503, ErrorCode.UNAVAILABLE, "the registry is busy: it has too many files open"
+        headers = {"retry-after": str(BUSY_RETRY_SECONDS)}
     elif isinstance(failure, FileDamaged | BlobDamaged):
         alarms.sound("blob", "stored content is damaged: %s", failure)
         status, code, message = 500, ErrorCode.UNKNOWN, "stored content is damaged; pushing it again mends it"

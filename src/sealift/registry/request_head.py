@@ -14,9 +14,7 @@ from urllib.parse import parse_qsl
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.refusal import RegistryRefusal
 from sealift.registry.request_id import HEADER, is_well_formed
-
-MAX_HEADER_BYTES: Final = 32 * 1024
-"""Bytes of all header lines. The server itself refuses a request of a hundred of them."""
+from sealift.registry.settings import Connections
 
 MAX_QUERY_BYTES: Final = 16 * 1024
 MAX_QUERY_FIELDS: Final = 200
@@ -45,6 +43,9 @@ class Door:
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """From whom ``X-Forwarded-For``, ``-Host``, ``-Proto`` and ``X-Request-Id`` count."""
+
+    header_bytes: int = Connections().header_bytes
+    """The most that all header lines of a request may have together."""
 
     def base_url(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
         """Scheme and authority under which the client reached us.
@@ -128,10 +129,12 @@ def read_headers(scope: Mapping[str, Any]) -> dict[str, str]:
     return headers
 
 
-def refuse_long(headers: Mapping[str, str]) -> None:
-    """See that the headers are not too long. Raises: RegistryRefusal: 431."""
-    if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
-        raise RegistryRefusal(ErrorCode.SIZE_INVALID, "the headers are too long", status=431)
+def refuse_long(headers: Mapping[str, str], most: int) -> None:
+    """See that the headers have no more than `most` bytes. Raises: RegistryRefusal: 431."""
+    if sum(map(len, headers)) + sum(map(len, headers.values())) > most:
+        raise RegistryRefusal(
+            ErrorCode.SIZE_INVALID, f"the headers of a request have at most {most} bytes here", status=431
+        )
 
 
 def read_query(raw: bytes) -> dict[str, tuple[str, ...]]:

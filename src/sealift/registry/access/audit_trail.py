@@ -4,7 +4,8 @@ A denial costs its author nothing, so it must not cost the registry a disk write
 each: rows wait in memory, half a second at most, and go to the catalog
 together. There is room for a bounded number; past it they are counted, and the
 count is written in their place. Of what whoever shows no credential is denied
-there is room for fewer: it costs them nothing to fill a disk with it.
+there is room for fewer: it costs them nothing to fill a disk with it. While the
+disk is full they wait: nobody is refused because what he did cannot be written down.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ from sealift.registry.request_id import TRACE
 
 WRITE_AFTER_SECONDS: Final = 0.5
 """How long a row may wait. A kill loses at most so much."""
+
+MOST_BETWEEN_SECONDS: Final = 30.0
+"""Between two tries to write, while the disk is full."""
 
 MOST_WAITING: Final = 10_000
 """Rows in memory. An attacker who makes more is counted, not listed."""
@@ -75,8 +79,8 @@ class AuditTrail:
             self._task.cancel()
         await self.flush()
 
-    async def flush(self) -> None:
-        """Write what waits now."""
+    async def flush(self) -> bool:
+        """Write what waits now, and say whether it is written. What is not goes on waiting."""
         rows = list(self._waiting)
         self._waiting.clear()
         self._anonymous = 0
@@ -85,7 +89,7 @@ class AuditTrail:
             rows.append(self._row("", "audit", "", outcome="denied", detail=lost, principal_id=None))
             self._dropped = 0
         if not rows:
-            return
+            return True
 
         def write(transaction: Transaction) -> None:
             for row in rows:
@@ -93,8 +97,17 @@ class AuditTrail:
 
         try:
             await self._catalog.write(write, durable=False)
-        except CatalogFailed:
-            self._alarms.sound("audit", "%d rows of the audit trail could not be written", len(rows))
+        except CatalogFailed as failed:
+            self._keep(rows)
+            self._alarms.sound("audit", "%d rows cannot be written yet: %s", len(rows), failed)
+            return False
+        return True
+
+    def _keep(self, rows: list[_Fields]) -> None:
+        """Have rows wait in front of those that came in the meantime, as far as there is room."""
+        fit = max(MOST_WAITING - len(self._waiting), 0)
+        self._dropped += max(len(rows) - fit, 0)
+        self._waiting.extendleft(reversed(rows[:fit]))
 
     def _add(
         self,
@@ -134,8 +147,11 @@ class AuditTrail:
         }
 
     async def _flush_later(self) -> None:
-        await asyncio.sleep(WRITE_AFTER_SECONDS)
-        await self.flush()
+        """Write what waits, and while the disk will not take it, try again after longer and longer."""
+        wait = WRITE_AFTER_SECONDS
+        while self._waiting or self._dropped:
+            await asyncio.sleep(wait)
+            wait = WRITE_AFTER_SECONDS if await self.flush() else min(wait * 2, MOST_BETWEEN_SECONDS)
 
 
 def _printable(text: str) -> str:

@@ -81,8 +81,13 @@ account = Table(
     Column("id", _ID, ForeignKey("principal.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("password_hash", Text, nullable=False),
     Column("is_admin", Boolean, nullable=False, server_default=false()),
+    Column("quota_bytes", BigInteger),
 )
-"""What an account has beyond its `principal` row of the same id."""
+"""What an account has beyond its `principal` row of the same id.
+
+`quota_bytes` is the most that its repositories may hold, NULL is as much as there is room
+for. How much they hold stands nowhere: every push would have to wait for that row.
+"""
 
 grant = Table(
     "grant_",

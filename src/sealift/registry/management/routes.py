@@ -323,7 +323,7 @@ def _account_routes(accounts: AccountRoutes) -> tuple[ManagementRoute, ...]:
         ManagementRoute(
             method="PATCH",
             template="/accounts/{name}",
-            summary="Disable or enable an account.",
+            summary="Disable or enable an account, or say how much it may hold.",
             handler=accounts.change,
             request=AccountChange,
             answer=AccountDocument,
