@@ -70,7 +70,7 @@ class Scene:
         self.uploads = Uploads(self.catalog, self.store, self.limits)
         self.manifests = Manifests(self.catalog, self.store, self.limits)
         self.listings = Listings(self.catalog, self.limits)
-        self.referrers = Referrers(self.catalog, self.limits)
+        self.referrers = Referrers(self.catalog, self.limits, self.store.alarms)
 
     def limited(self, **limits: int) -> "Scene":
         """The same registry with other limits."""

@@ -15,7 +15,8 @@ from tests.registry.open_registry import HOST, Client, basic, open_client
 from sealift.protocol.endpoints import Endpoint
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.app import WATCHED_BYTES, ClientGone
-from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.blob_store import StorageRefused
 from sealift.registry.catalog.database import CatalogFailed
 from sealift.registry.exchange import Answer, Call, FileSlice
 from sealift.registry.file_reader import MOST_PIECE_BYTES

@@ -20,6 +20,7 @@ Spec: ASGI 3.0; distribution-spec v1.1.1, "Endpoints"; R-OCI-4, R-OCI-28.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final
@@ -34,12 +35,15 @@ from sealift.protocol.endpoints import (
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.access.guard import Demand, Guard
 from sealift.registry.access.token_endpoint import TokenEndpoint
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.proofs import ProofStopped
 from sealift.registry.exchange import ANONYMOUS, Answer, Call, FileSlice, Principal
-from sealift.registry.file_reader import FileReader
+from sealift.registry.file_reader import FileDamaged, FileReader
 from sealift.registry.management.routes import Management
 from sealift.registry.pace import Pace, Waiting
-from sealift.registry.refusal import RegistryRefusal
-from sealift.registry.refusal_answer import FileDamaged, refusal_answer, unmatched
+from sealift.registry.proven_file import proven_pieces
+from sealift.registry.refusal import RegistryRefusal, damage_refusal
+from sealift.registry.refusal_answer import refusal_answer, unmatched
 from sealift.registry.request_head import Door, read_headers, read_query, refuse_long
 
 log = logging.getLogger(__name__)
@@ -160,10 +164,12 @@ class App:
             answer = refusal_answer(failure)
         try:
             await self._write(answer, exchange, receive, send)
-        except FileDamaged as damaged:
+        except (FileDamaged, BlobDamaged, ProofStopped) as damaged:
             if exchange.started:
-                raise
-            await self._write(refusal_answer(damaged), exchange, receive, send)
+                log.warning("an answer was cut short, so that its client notices: %s", damaged)
+                return  # what was sent is shorter than was said: the connection ends
+            refused = damage_refusal(damaged) if isinstance(damaged, BlobDamaged) else damaged
+            await self._write(refusal_answer(refused), exchange, receive, send)
 
     # ------------------------------------------------------------------ in
 
@@ -341,7 +347,10 @@ class App:
     async def _write_file(
         self, part: FileSlice, answer: Answer, exchange: _Exchange, receive: Receive, send: Send
     ) -> None:
-        """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent."""
+        """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent.
+
+        A small one is also seen to be right before, and a large one before its last bytes are sent.
+        """
         try:
             reader = FileReader(part.path)
         except OSError as missing:
@@ -355,24 +364,29 @@ class App:
             waiting, now = self._enter(exchange), self.pace.now
             try:
                 answer.headers["content-length"] = str(part.stop - part.start)
-                await self._start(answer, exchange, send)
-                place = part.start
-                while place < part.stop:
-                    piece = await reader.read(place, part.stop - place)
-                    if not piece:
-                        raise FileDamaged(f"{part.path.name} became shorter while it was read")
-                    place += len(piece)
-                    waiting.since = now()
-                    await send({"type": "http.response.body", "body": piece, "more_body": place < part.stop})
-                    waiting.since = None
-                    exchange.sent += len(piece)
-                    if gone is not None:
-                        # Without this nobody else's turn would come: a send to a client that
-                        # has gone, or that takes all at once, does not wait.
-                        await asyncio.sleep(0)
-                        if gone.done():
-                            raise ClientGone
+                async with aclosing(proven_pieces(reader, part)) as pieces:
+                    async for piece in pieces:
+                        if not exchange.started:
+                            await self._start(answer, exchange, send)
+                        sent = exchange.sent + len(piece)
+                        waiting.since = now()
+                        await send(
+                            {
+                                "type": "http.response.body",
+                                "body": piece,
+                                "more_body": sent < part.stop - part.start,
+                            }
+                        )
+                        waiting.since = None
+                        exchange.sent = sent
+                        if gone is not None:
+                            # Without this nobody else's turn would come: a send to a client that
+                            # has gone, or that takes all at once, does not wait.
+                            await asyncio.sleep(0)
+                            if gone.done():
+                                raise ClientGone
                 if part.start == part.stop:
+                    await self._start(answer, exchange, send)
                     await send({"type": "http.response.body", "body": b""})
             finally:
                 if gone is not None:

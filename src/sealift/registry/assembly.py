@@ -127,7 +127,7 @@ def _routes(
     uploads = Uploads(catalog, store, limits)
     manifests = Manifests(catalog, store, limits)
     listings = Listings(catalog, limits)
-    referrers = Referrers(catalog, limits)
+    referrers = Referrers(catalog, limits, store.alarms)
 
     async def list_repositories(call: Call) -> Answer:
         return await listings.repositories(call, guard.visible(call.principal))

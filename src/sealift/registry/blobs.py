@@ -7,20 +7,17 @@ Spec: distribution-spec v1.1.1, "Pulling blobs", "Deleting Blobs"; RFC 9110,
 sections 13 and 14.
 """
 
-import logging
-
 from sealift.image.digest import Digest
 from sealift.protocol.byte_range import Unsatisfiable, parse_range, write_content_range
 from sealift.protocol.error_codes import ErrorCode
-from sealift.registry.blob_store.blob_store import BlobDamaged, BlobStore
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.blob_store import BlobStore
 from sealift.registry.catalog.blob_links import linked_size, manifest_that_needs, unlink_blob
 from sealift.registry.catalog.database import Catalog, Transaction
 from sealift.registry.catalog.repositories import repository_id
 from sealift.registry.entity_tags import entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal, damage_refusal
-
-log = logging.getLogger(__name__)
 
 
 class Blobs:
@@ -67,7 +64,7 @@ class Blobs:
                 headers["content-range"] = write_content_range(start, stop, size)
                 content = self._store.content(digest, size=size, start=start, stop=stop)
         except BlobDamaged as damaged:
-            log.error("ALARM: %s (asked for in %s)", damaged, name)  # noqa: TRY400 - what was called is no news
+            self._store.alarms.sound(damaged, f"asked for in {name}")
             if call.method == "HEAD":
                 raise _unknown(digest) from None
             raise damage_refusal(damaged) from None

@@ -10,9 +10,11 @@ from sealift.errors import SealiftError
 from sealift.protocol.endpoints import BadPath, MethodNotAllowed, NoRoute
 from sealift.protocol.error_codes import ErrorCode, ProtocolError, write_errors
 from sealift.registry.access.passwords import TooManyChecks
-from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.blob_store import StorageRefused
 from sealift.registry.catalog.database import CatalogFailed
 from sealift.registry.exchange import Answer
+from sealift.registry.file_reader import FileDamaged
 from sealift.registry.management.routes import as_refusal
 from sealift.registry.refusal import RegistryRefusal
 
@@ -22,10 +24,6 @@ FULL_RETRY_SECONDS: Final = 60
 """When to come back to a disk that is full: somebody has to make room first."""
 
 BUSY_RETRY_SECONDS: Final = 5
-
-
-class FileDamaged(Exception):
-    """A stored file is not what the catalog says. The message is for the log, and has no secret."""
 
 
 def unmatched(found: NoRoute | MethodNotAllowed | BadPath) -> RegistryRefusal:

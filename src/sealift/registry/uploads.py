@@ -12,7 +12,6 @@ Spec: distribution-spec v1.1.1, "Pushing blobs", "Mounting a blob from another
 repository"; R-OCI-5 to R-OCI-14.
 """
 
-import logging
 from typing import Final
 from uuid import uuid4
 
@@ -20,6 +19,7 @@ from sealift.image.digest import Digest, DigestMismatch, MalformedDigest
 from sealift.protocol.byte_range import MalformedRange, parse_content_range, write_range
 from sealift.protocol.endpoints import blob_path, upload_path
 from sealift.protocol.error_codes import ErrorCode
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import (
     BlobStore,
     StagedBlob,
@@ -42,8 +42,6 @@ from sealift.registry.catalog.uploads import (
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal, storage_refusal
 from sealift.registry.settings import Limits
-
-log = logging.getLogger(__name__)
 
 KEPT_ALGORITHMS: Final = frozenset({"sha256", "sha512"})
 """What a blob may be called by here. Spec: image-spec v1.1, "Registered algorithms"."""
@@ -230,7 +228,8 @@ class Uploads:
             return None
         stored = await self._store.size_of(digest)
         if stored != found[1]:
-            log.error("ALARM: the stored blob %s has %s bytes and should have %d", digest, stored, found[1])
+            damaged = BlobDamaged(digest, expected=found[1], found=stored)
+            self._store.alarms.sound(damaged, f"to be mounted into {call.path['name']}")
             return None
         now = self._catalog.now()
 
