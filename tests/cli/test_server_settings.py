@@ -39,6 +39,8 @@ def test_defaults() -> None:
         "tls-key": None,
         "trusted-proxies": (),
         "access-log": False,
+        "scrub-rate": 16,
+        "scrub-days": 7,
     }
     assert {each.source for each in won.values()} == {"default"}
 

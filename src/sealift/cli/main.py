@@ -41,6 +41,7 @@ COMMANDS: dict[str, _Entry] = {
     "account": _Entry("sealift.cli.account:account", "Who may log in."),
     "repo": _Entry("sealift.cli.repo:repo", "Repositories and their visibility."),
     "grant": _Entry("sealift.cli.grant:grant", "Who may do what in which repositories."),
+    "storage": _Entry("sealift.cli.storage:storage", "See that what the registry keeps is whole."),
     "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),
     "explain": _Entry("sealift.cli.explain:explain", "Say why an image will be pulled, or will not."),
     "node": _Entry("sealift.cli.node:node", "Run Pods through this machine's container runtime."),

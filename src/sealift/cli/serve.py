@@ -35,6 +35,12 @@ def settings_options(command: Any) -> Any:
                 default=None,
                 help="Print a line for each request, without secrets.",
             ),
+            click.option(
+                "--scrub-rate",
+                metavar="MIB",
+                help="MiB a second of stored blobs that are read to find rot; 0 is off.  [16]",
+            ),
+            click.option("--scrub-days", metavar="DAYS", help="How often all is read; 0 is off.  [7]"),
             click.option("--metrics-listen", metavar="HOST:PORT", help="Not in this version."),
             click.option("--database", metavar="URL", help="Not in this version."),
             click.option("--storage", metavar="URL", help="Not in this version."),
@@ -76,6 +82,7 @@ def _serve(won: dict[str, Won]) -> None:
     from sealift.registry.server.listener import join, listen
     from sealift.registry.server.supervisor import Grace, Supervisor
     from sealift.registry.server.worker import Tls, work
+    from sealift.registry.settings import Scrubbing
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.umask(0o077)  # password hashes and keys are in there
@@ -94,6 +101,9 @@ def _serve(won: dict[str, Won]) -> None:
                 external_url=won["external-url"].value,
                 trusted_proxies=won["trusted-proxies"].value,
                 log_requests=won["access-log"].value,
+            ),
+            scrubbing=Scrubbing(
+                mebibytes_per_second=won["scrub-rate"].value, every_days=won["scrub-days"].value
             ),
             workers=won["workers"].value,
         )

@@ -119,11 +119,19 @@ def _read_networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(each.strip(), strict=False) for each in text.split(",") if each.strip())
 
 
+def _read_amount(text: str) -> int:
+    amount = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1  # noqa: PLR2004 - digits
+    if not 0 <= amount <= MOST_AMOUNT:
+        raise ValueError(f"it is not a number from 0 to {MOST_AMOUNT}")
+    return amount
+
+
 def _read_path(text: str) -> Path:
     return Path(text).expanduser()
 
 
 MAX_WORKERS: Final = 64
+MOST_AMOUNT: Final = 1_000_000
 
 SETTINGS: Final = (
     Setting(name="listen", read=read_address, default=("127.0.0.1", 5000)),
@@ -135,6 +143,8 @@ SETTINGS: Final = (
     Setting(name="tls-key", read=_read_path, default=None),
     Setting(name="trusted-proxies", read=_read_networks, default=(), kind=list),
     Setting(name="access-log", read=_read_bool, default=False, kind=bool),
+    Setting(name="scrub-rate", read=_read_amount, default=16, kind=int),
+    Setting(name="scrub-days", read=_read_amount, default=7, kind=int),
 )
 
 NOT_YET: Final = {

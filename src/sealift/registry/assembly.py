@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,7 +35,8 @@ from sealift.registry.manifests import Manifests
 from sealift.registry.pace import Pace, Patience
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
-from sealift.registry.settings import Limits, Tokens
+from sealift.registry.scrubber import Scrubber
+from sealift.registry.settings import Limits, Scrubbing, Tokens
 from sealift.registry.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Parts:
     tokens: Tokens = field(default_factory=Tokens)
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
+    scrubbing: Scrubbing = field(default_factory=Scrubbing)
     workers: int = 1
     """Processes that share this machine's cores: one password is checked per core at a time."""
 
@@ -108,11 +110,19 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         pace=Pace(parts.patience, now=time.monotonic),
         door=parts.door,
     )
+    scrubber = Scrubber(
+        parts.data.path, catalog, store, parts.scrubbing, is_busy=lambda: not app.pace.is_idle
+    )
     sweeping = asyncio.create_task(_sweep(catalog, store, parts.limits))
+    scrubbing = asyncio.create_task(scrubber.run())
     try:
         yield app
     finally:
         sweeping.cancel()
+        scrubber.stop()
+        scrubbing.cancel()
+        with suppress(asyncio.CancelledError):
+            await scrubbing
         await audit.close()
         hashing.shutdown(wait=False, cancel_futures=True)
         store.close()

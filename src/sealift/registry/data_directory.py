@@ -7,7 +7,10 @@
     DATA/catalog.sqlite3   all that is no blob
     DATA/blobs/sha256/ab/  a file per blob, named by its digest
     DATA/uploads/          blobs on their way in
+    DATA/damaged/          which blobs were seen to hold the wrong bytes
     DATA/backups/          copies of the catalog from before an upgrade
+    DATA/collector.lock    held by whoever deletes blobs, shared by whoever copies them
+    DATA/scrub.json        how far the reading of all blobs has come; scrub.lock is who does it
     DATA/admin-password    see `sealift.registry.access`
 """
 
@@ -59,6 +62,16 @@ class DataDirectory:
     def uploads(self) -> Path:
         """The directory of unfinished uploads. On one file system with `blobs`: they move by rename."""
         return self.path / "uploads"
+
+    @property
+    def damaged(self) -> Path:
+        """Where it is remembered which blobs are damaged."""
+        return self.path / "damaged"
+
+    @property
+    def collector_lock(self) -> Path:
+        """The file whose lock whoever deletes blob files holds alone, and whoever copies them with others."""
+        return self.path / "collector.lock"
 
     def prepare(self) -> None:
         """Make the directory, or see that it is ours, and bring its catalog up to date.

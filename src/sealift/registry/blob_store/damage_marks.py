@@ -45,6 +45,11 @@ class DamageMarks:
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
             partial.write_text(" ".join(map(str, stamp)) + "\n", encoding="ascii")
+            partial.chmod(0o600)
+            if os.geteuid() == 0:  # a check by root is for the server's user to read
+                owner = self._directory.parent.stat()
+                for each in (self._directory, partial):
+                    os.chown(each, owner.st_uid, owner.st_gid)
             partial.replace(path)
         except OSError as refused:
             log.warning("the mark %s cannot be written, and is kept in memory: %s", path, refused)

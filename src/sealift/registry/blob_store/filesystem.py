@@ -127,6 +127,25 @@ class FilesystemBlobStore:
         finally:
             os.close(descriptor)
 
+    async def examine(self, digest: Digest, *, size: int, pause: Callable[[int], None]) -> None:
+        """Read a blob to its end, to see that it is still what it was. See `Proofs.examine`.
+
+        Raises:
+            BlobDamaged: It is not.
+            ProofStopped: The process ends.
+        """
+        try:
+            descriptor = os.open(self.path_of(digest), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise BlobDamaged(digest, expected=size, found=None) from None
+        try:
+            stamp = FileStamp.of(os.fstat(descriptor))
+            if stamp.size != size or self.proofs.marks.has(digest, stamp):
+                raise BlobDamaged(digest, expected=size, found=stamp.size)
+            await self.proofs.examine(digest, descriptor, pause=pause)
+        finally:
+            os.close(descriptor)
+
     async def write(self, content: AsyncIterator[bytes], *, expected: Digest, most: int = MOST_BYTES) -> int:
         """See `BlobStore.write`."""
         upload_id = str(uuid4())

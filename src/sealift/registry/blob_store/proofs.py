@@ -28,8 +28,8 @@ from sealift.registry.blob_store.alarms import Alarms
 from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.damage_marks import DamageMarks
 from sealift.registry.blob_store.disk_threads import DiskThreads
+from sealift.registry.blob_store.file_hash import hash_open_file
 from sealift.registry.blob_store.file_stamp import FileStamp
-from sealift.registry.blob_store.running_hash import RunningHash
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,6 @@ MOST_REMEMBERED: Final = 16_384
 
 WHOLE_AT_ONCE: Final = 2
 """Files that one process reads to their end at a time because a range of them was asked for."""
-
-READ_BYTES: Final = 1024 * 1024
 
 
 class ProofStopped(SealiftError):
@@ -148,19 +146,40 @@ class Proofs:
         Args:
             digest: What is expected.
             descriptor: The file.
-            pause: Called after each piece with the bytes of it.
+            pause: Called after each piece with the bytes of it. With it the
+                file is read for itself alone: the page cache is left as it was.
 
         Raises:
             ProofStopped: The process ends.
         """
-        running = RunningHash(digest.algorithm)
-        while piece := os.pread(descriptor, READ_BYTES, running.size):
+
+        def after(count: int) -> None:
             if self._stopping:
                 raise ProofStopped("the server stops")
-            running.update(piece)
             if pause is not None:
-                pause(len(piece))
-        return running.digest()
+                pause(count)
+
+        return hash_open_file(descriptor, digest.algorithm, after=after, aside=pause is not None)
+
+    async def examine(self, digest: Digest, descriptor: int, *, pause: Callable[[int], None]) -> None:
+        """Read a file to its end, slowly, and leave the page cache as it was.
+
+        Args:
+            digest: What is expected.
+            descriptor: The file.
+            pause: Called in a thread after each piece, with the bytes of it.
+
+        Raises:
+            BlobDamaged: It holds other bytes. It is marked then.
+            ProofStopped: The process ends.
+        """
+        stamp = FileStamp.of(os.fstat(descriptor))
+        try:
+            actual = await self._threads.run(self.hash_file, digest, descriptor, pause=pause)
+        except OSError as refused:
+            raise self._unreadable(digest, stamp, refused) from refused
+        if actual != digest:
+            raise await self.doubt(digest, descriptor, stamp)
 
     async def _see(self, digest: Digest, descriptor: int, stamp: FileStamp) -> None:
         try:
