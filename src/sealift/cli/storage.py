@@ -1,5 +1,6 @@
 """``sealift storage``: whether what a registry keeps is still what it was given."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -74,13 +75,7 @@ def existing_data(given: str | None) -> DataDirectory:
     Raises:
         DataDirectoryRefused: It is no registry's.
     """
-    import os
-
-    from sealift.cli.server_settings import resolve
-
-    file = os.environ.get("SEALIFT_CONFIG")
-    won = resolve({"data": given}, os.environ, Path(file) if file else None)
-    directory = DataDirectory(won["data"].value)
+    directory = named_data(given)
     if not os.path.exists(directory.catalog):  # noqa: PTH110  Path.exists raises where there is no right to look
         raise DataDirectoryRefused(
             f"{directory.path} is no data directory of a registry",
@@ -88,6 +83,15 @@ def existing_data(given: str | None) -> DataDirectory:
             hint="give the directory that sealift serve names when it starts: --data DIR",
         )
     return directory
+
+
+def named_data(given: str | None) -> DataDirectory:
+    """The data directory that the flag, the environment or the configuration file names, or the default."""
+    from sealift.cli.server_settings import resolve
+
+    file = os.environ.get("SEALIFT_CONFIG")
+    won = resolve({"data": given}, os.environ, Path(file) if file else None)
+    return DataDirectory(won["data"].value)
 
 
 def _count(faults: int) -> str:

@@ -83,13 +83,7 @@ class DataDirectory:
             CatalogFailed: Its catalog cannot be made or read.
             CatalogTooNew: Its catalog is newer.
         """
-        found = self._format()
-        if found is not None and found > FORMAT:
-            raise DataDirectoryRefused(
-                f"the data directory {self.path} has format {found}, which this Sealift does not know",
-                why=f"it was written by a newer Sealift; this one knows formats up to {FORMAT}",
-                hint="start the newer Sealift, or give another directory with --data",
-            )
+        found = self.see_format()
         try:
             for directory in (self.blobs, self.uploads):
                 directory.mkdir(mode=0o700, exist_ok=True)
@@ -111,6 +105,21 @@ class DataDirectory:
                 or there is no right to it.
         """
         return DirectoryLock.take(self.path)
+
+    def see_format(self) -> int | None:
+        """The format that is written there, or None where nothing is written yet.
+
+        Raises:
+            DataDirectoryRefused: It is newer, or cannot be read.
+        """
+        found = self._format()
+        if found is not None and found > FORMAT:
+            raise DataDirectoryRefused(
+                f"the data directory {self.path} has format {found}, which this Sealift does not know",
+                why=f"it was written by a newer Sealift; this one knows formats up to {FORMAT}",
+                hint="start the newer Sealift, or give another directory with --data",
+            )
+        return found
 
     def _format(self) -> int | None:
         """The format that is written there, or None where nothing is written yet."""

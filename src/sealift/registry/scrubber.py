@@ -25,7 +25,7 @@ from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.filesystem import FilesystemBlobStore
 from sealift.registry.blob_store.proofs import ProofStopped
 from sealift.registry.catalog.database import Catalog
-from sealift.registry.catalog.inventory import KnownManifest, blobs_after, known_size, manifests_after
+from sealift.registry.catalog.inventory import KnownManifest, all_manifests, blobs_after, known_size
 from sealift.registry.settings import Scrubbing
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,6 @@ LOOK_SECONDS: Final = 60.0
 """How often a process looks whether there is something to do, and whether it is the one to do it."""
 
 BLOBS_AT_ONCE: Final = 64
-MANIFESTS_AT_ONCE: Final = 8
 DAY_SECONDS: Final = 86_400.0
 MEBIBYTE: Final = 1024 * 1024
 
@@ -142,13 +141,9 @@ class Scrubber:
                     damaged=at.damaged + damaged,
                 )
             self._write(at)
-        last = (0, "")
-        while manifests := manifests_after(self._catalog, last, most=MANIFESTS_AT_ONCE):
-            for manifest in manifests:
-                damaged = await self._see_manifest(manifest)
-                at = replace(at, manifests=at.manifests + 1, damaged=at.damaged + damaged)
-            last = (manifests[-1].repository_id, manifests[-1].digest)
-            await asyncio.sleep(0)
+        for manifest in all_manifests(self._catalog):
+            damaged = await self._see_manifest(manifest)
+            at = replace(at, manifests=at.manifests + 1, damaged=at.damaged + damaged)
         at = replace(at, ended=self._now())
         self._write(at)
         log.info(

@@ -23,21 +23,18 @@ from sealift.registry.blob_store.file_stamp import FileStamp
 from sealift.registry.blob_store.staged_file import path_of
 from sealift.registry.catalog.inventory import (
     KnownManifest,
-    blobs_after,
+    all_blobs,
+    all_manifests,
     count_tags,
     images_that_need,
     known_size,
     links_without_blob,
-    manifests_after,
     parts_missing,
     repositories_with,
     tags_without_manifest,
 )
 from sealift.registry.catalog.read_only import ReadOnlyCatalog
 from sealift.registry.data_directory import DataDirectory
-
-PAGE: Final = 256
-MANIFESTS_AT_ONCE: Final = 8
 
 MOST_NAMED: Final = 20
 """Repositories and images that one finding names."""
@@ -117,11 +114,11 @@ def check_storage(
 def _check_all(report: StorageReport, catalog: ReadOnlyCatalog, check: "_Check") -> None:
     """Ask every question. Raises: sqlite3.DatabaseError, where the catalog cannot be read to its end."""
     report.faults += check.catalog_faults()
-    for digest, size in _blobs(catalog):
+    for digest, size in all_blobs(catalog):
         report.blobs += 1
         report.bytes += size
         report.faults += check.blob_faults(digest, size)
-    for manifest in _manifests(catalog):
+    for manifest in all_manifests(catalog):
         report.manifests += 1
         report.faults += check.manifest_faults(manifest)
     report.tags = count_tags(catalog)
@@ -277,20 +274,6 @@ def _catalog_damaged(what: str) -> Fault:
 def _push_again(images: "list[str] | tuple[str, ...]") -> str:
     """The command that mends the first of some images, which share the damaged part."""
     return f"sealift push SOURCE REGISTRY/{images[0]}"
-
-
-def _blobs(catalog: ReadOnlyCatalog) -> Iterator[tuple[Digest, int]]:
-    last = ""
-    while page := blobs_after(catalog, last, most=PAGE):
-        yield from page
-        last = str(page[-1].digest)
-
-
-def _manifests(catalog: ReadOnlyCatalog) -> Iterator[KnownManifest]:
-    last = (0, "")
-    while page := manifests_after(catalog, last, most=MANIFESTS_AT_ONCE):
-        yield from page
-        last = (page[-1].repository_id, page[-1].digest)
 
 
 def _files(directory: Path) -> Iterator[Path]:

@@ -3,13 +3,20 @@
 Pages are short, so that a server beside is never held up by a snapshot.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, func, literal_column, select, tuple_, union
 
 from sealift.image.digest import Digest
 from sealift.registry.catalog.database import Query, Reader
 from sealift.registry.catalog.schema import blob, blob_link, manifest, manifest_reference, repository, tag
+
+PAGE: Final = 256
+"""Blobs that are asked for at a time."""
+
+MANIFESTS_AT_ONCE: Final = 8
+"""Manifests that are asked for at a time; each may have 4 MiB."""
 
 _BLOBS = Query(
     select(blob.c.digest, blob.c.size)
@@ -132,6 +139,22 @@ def blobs_after(reader: Reader, last: str, *, most: int) -> list[KnownBlob]:
     """Some blobs in the order of their digests, after `last`; empty text is the beginning."""
     rows = reader.all(_BLOBS, last=last, most=most)
     return [KnownBlob(Digest.parse(digest), size) for digest, size in rows]
+
+
+def all_blobs(reader: Reader) -> Iterator[KnownBlob]:
+    """Every blob, in the order of the digests."""
+    last = ""
+    while page := blobs_after(reader, last, most=PAGE):
+        yield from page
+        last = str(page[-1].digest)
+
+
+def all_manifests(reader: Reader) -> Iterator[KnownManifest]:
+    """Every manifest, by repository and digest."""
+    last = (0, "")
+    while page := manifests_after(reader, last, most=MANIFESTS_AT_ONCE):
+        yield from page
+        last = (page[-1].repository_id, page[-1].digest)
 
 
 def known_size(reader: Reader, digest: Digest) -> int | None:

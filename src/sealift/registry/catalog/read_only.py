@@ -17,8 +17,12 @@ MOST_FAULTS: Final = 20
 class ReadOnlyCatalog(Reader):
     """The catalog of a registry, opened beside its server or without one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, older: bool = False) -> None:
         """Open the database at `path`.
+
+        Args:
+            path: The SQLite file.
+            older: Take one that an older Sealift wrote.
 
         Raises:
             CatalogFailed: It cannot be read, or a newer or an older Sealift wrote it.
@@ -37,7 +41,7 @@ class ReadOnlyCatalog(Reader):
                 raise
         except sqlite3.Error as failure:
             raise catalog_failure(failure, path) from failure
-        if found != HEAD:
+        if found != HEAD and not (older and found in REVISIONS):
             connection.close()
             if found is not None and found not in REVISIONS:
                 raise too_new(path, found)
@@ -48,6 +52,22 @@ class ReadOnlyCatalog(Reader):
             )
         super().__init__(connection)
         self.path = path
+
+    def copy_to(self, path: Path) -> None:
+        """Make a whole copy as of this moment, in a file of its own without a log beside it.
+
+        Uploads that are under way are left out: their bytes are in no backup.
+
+        Raises:
+            CatalogFailed: The database cannot be read, or the copy not be written.
+        """
+        try:
+            with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+                self._connection.backup(copy)
+                copy.execute("PRAGMA journal_mode=DELETE")
+                copy.execute("DELETE FROM upload")
+        except sqlite3.Error as failure:
+            raise catalog_failure(failure, path) from failure
 
     def faults(self) -> list[str]:
         """What SQLite itself finds wrong with the file, and rows that refer to rows which are not there."""
