@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve test check format bench lock clean
+.PHONY: help demo serve test check format fuzz bench lock clean
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -41,6 +41,12 @@ format: $(VENV)/.dev ## put the code into shape
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+fuzz: $(VENV)/.dev ## fuzz every parser for SECONDS each (60) and the management API, or one parser: TARGET=manifest
+	@for target in $(or $(TARGET),$$($(BIN)/python -m tests.fuzz.run --list)); do echo "== $$target" >&2; \
+	  $(BIN)/python -m tests.fuzz.run $$target .fuzz/$$target -max_total_time=$(or $(SECONDS),60) \
+	    -max_len=4096 -timeout=10 -artifact_prefix=.fuzz/ -verbosity=0 || exit; done
+	@$(if $(TARGET),true,SEALIFT_FUZZ_EXAMPLES=300 $(BIN)/pytest -q --timeout 3600 tests/fuzz/test_management_api.py)
+
 bench: $(VENV)/.dev ## the benchmarks, see benchmarks/README.md
 	@benchmarks/run $(ARGS)
 
@@ -48,4 +54,4 @@ lock: ## make the two lock files again from requirements*.in
 	@scripts/lock
 
 clean: ## remove .venv and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz

@@ -10,6 +10,7 @@ import pytest
 from sealift.image.digest import Digest, DigestMismatch
 from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import (
+    PLACES,
     BlobStore,
     UploadBusy,
     UploadMissing,
@@ -239,6 +240,49 @@ class BlobStoreContract:
             store.content(DIGEST, size=len(BODY), stop=1)
         await store.write(pieces(BODY), expected=DIGEST)
         assert await content_bytes(store.content(DIGEST, size=len(BODY))) == BODY
+
+    async def test_what_is_received_and_not_committed_is_gone(self, store: BlobStore) -> None:
+        async with store.receive(pieces(BODY), most=len(BODY)) as staged:
+            assert staged.size == len(BODY)
+        assert await store.size_of(DIGEST) is None
+        with pytest.raises(UploadTooLarge):
+            async with store.receive(pieces(BODY), most=1000):
+                raise AssertionError("more came than may")
+        async with store.receive(pieces(BODY), most=len(BODY)) as staged:
+            await staged.commit(DIGEST)
+        assert await read_all(store, DIGEST) == BODY
+        assert await store.sweep_uploads(keep=(), older_than_seconds=-1) == ()
+
+    async def test_nobody_removes_what_is_pinned_nor_pins_what_is_removed(self, store: BlobStore) -> None:
+        async with store.pinned(DIGEST), store.pinned(DIGEST), store.removing(DIGEST) as alone:
+            assert not alone
+        waiting: asyncio.Task[None] | None = None
+        entered = asyncio.Event()
+
+        async def pin() -> None:
+            async with store.pinned(DIGEST):
+                entered.set()
+
+        async with store.removing(DIGEST) as alone:
+            assert alone
+            async with store.removing(DIGEST) as another:
+                assert not another
+            waiting = asyncio.create_task(pin())
+            await asyncio.sleep(0.05)
+            assert not entered.is_set()
+        await waiting
+        assert entered.is_set()
+
+    async def test_what_is_stored_is_listed_place_by_place(self, store: BlobStore) -> None:
+        bodies = [b"one", b"two", BODY]
+        digests = {Digest.of(body): len(body) for body in bodies} | {Digest.of(BODY, "sha512"): len(BODY)}
+        for body in bodies:
+            await store.write(pieces(body), expected=Digest.of(body))
+        await store.write(pieces(BODY), expected=Digest.of(BODY, "sha512"))
+        found = [each for place in range(PLACES) for each in await store.stored(place)]
+        assert {each.digest: each.size for each in found} == digests
+        assert all(each.age_seconds >= 0 for each in found)
+        assert {each.digest for each in await store.stored(int(DIGEST.encoded[:2], 16))} >= {DIGEST}
 
     async def damage(self, store: BlobStore, digest: Digest, instead: bytes) -> None:
         """Put other bytes where a blob is kept."""

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -18,13 +18,14 @@ from sealift.registry.blob_store.memory import MemoryBlobStore
 from sealift.registry.blobs import Blobs
 from sealift.registry.catalog.database import Catalog
 from sealift.registry.catalog.repository_rows import create_repository
+from sealift.registry.collector import Collector
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Answer, Call, FileSlice, Principal
 from sealift.registry.listings import Listings
 from sealift.registry.manifests import Manifests
 from sealift.registry.referrers import Referrers
 from sealift.registry.refusal import RegistryRefusal
-from sealift.registry.settings import Limits
+from sealift.registry.settings import Collection, Limits
 from sealift.registry.uploads import Uploads
 
 ASHOK = Principal(id=7, name="ashok")
@@ -64,17 +65,28 @@ class Scene:
     store: BlobStore
     clock: Clock
     limits: Limits
+    collection: Collection = field(default_factory=Collection)
 
     def __post_init__(self) -> None:
-        self.blobs = Blobs(self.catalog, self.store)
+        self.blobs = Blobs(self.catalog, self.store, self.collection)
         self.uploads = Uploads(self.catalog, self.store, self.limits)
         self.manifests = Manifests(self.catalog, self.store, self.limits)
+        self.collector = Collector(
+            catalog=self.catalog,
+            store=self.store,
+            settings=self.collection,
+            lock=self.catalog.path.with_name("collector.lock"),
+        )
         self.listings = Listings(self.catalog, self.limits)
         self.referrers = Referrers(self.catalog, self.limits, self.store.alarms)
 
     def limited(self, **limits: int) -> "Scene":
         """The same registry with other limits."""
         return replace(self, limits=replace(self.limits, **limits))
+
+    def collecting(self, **settings: Any) -> "Scene":
+        """The same registry, collecting by other rules."""
+        return replace(self, collection=replace(self.collection, **settings))
 
     async def push_blob(self, data: bytes, name: str = REPOSITORY, by: Principal = ASHOK) -> Digest:
         """Push a blob in one request."""

@@ -34,6 +34,7 @@ COMMANDS: dict[str, _Entry] = {
     "push": _Entry("sealift.cli.image:push", "Send an image to a registry."),
     "pull": _Entry("sealift.cli.image:pull", "Fetch an image into a layout or an archive."),
     "copy": _Entry("sealift.cli.image:copy", "Copy an image with all its platforms."),
+    "import": _Entry("sealift.cli.takeover:import_", "Take over all that another registry holds."),
     "tags": _Entry("sealift.cli.image:tags", "List the tags of a repository."),
     "digest": _Entry("sealift.cli.image:digest", "Say what a name points at now."),
     "inspect": _Entry("sealift.cli.image:inspect", "Show what an image is made of."),
@@ -41,13 +42,12 @@ COMMANDS: dict[str, _Entry] = {
     "account": _Entry("sealift.cli.account:account", "Who may log in."),
     "repo": _Entry("sealift.cli.repo:repo", "Repositories and their visibility."),
     "grant": _Entry("sealift.cli.grant:grant", "Who may do what in which repositories."),
+    "gc": _Entry("sealift.cli.gc:gc", "Free the space of what nobody needs any more."),
     "storage": _Entry("sealift.cli.storage:storage", "See that what the registry keeps is whole."),
     "backup": _Entry(
         "sealift.cli.backup:backup", "Copy a registry to a directory or a FILE.tar, also while it serves."
     ),
-    "restore": _Entry(
-        "sealift.cli.backup:restore", "Make a data directory of a backup. It overwrites nothing."
-    ),
+    "restore": _Entry("sealift.cli.backup:restore", "Make a data directory of a backup."),
     "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),
     "explain": _Entry("sealift.cli.explain:explain", "Say why an image will be pulled, or will not."),
     "node": _Entry("sealift.cli.node:node", "Run Pods through this machine's container runtime."),
@@ -149,10 +149,10 @@ def run(arguments: list[str]) -> int:
         return 2
     except click.UsageError as error:
         place = error.ctx.command_path if error.ctx is not None else "sealift"
-        report(error.format_message(), None, f"{place} --help")
+        report(f"this is not how {place} is used", error.format_message(), f"{place} --help")
         return 2
     except click.ClickException as error:
-        report(error.format_message(), None, None)
+        report("the command cannot be run", error.format_message(), "sealift --help")
         return 2
     except SealiftError as error:
         _show_traceback()

@@ -12,6 +12,21 @@ COLUMNS = {"NAME": "name", "VISIBILITY": "visibility", "OWNER": "owner", "YOU MA
 VISIBILITY = click.Choice(["private", "public"])
 
 
+def all_pages(server: ManagementServer, path: str, *, doing: str) -> dict[str, Any]:
+    """A list with the items of all of its pages."""
+    whole: dict[str, Any] = {}
+    last = ""
+    while True:
+        query = f"?last={quote(last, safe='')}" if last else ""
+        page = server.ask("GET", path + query, doing=doing)
+        whole = page | {"items": [*whole.get("items", []), *page.get("items", [])]}
+        last = page.get("continue") or ""
+        if not last:
+            break
+    whole.pop("continue", None)
+    return whole
+
+
 @click.group()
 def repo() -> None:
     """Repositories and their visibility."""
@@ -32,17 +47,7 @@ def create(name: str, *, visibility: str, server: ManagementServer) -> None:
 @server_options
 def list_(*, server: ManagementServer) -> None:
     """List the repositories that you may see."""
-    whole: dict[str, Any] = {}
-    last = ""
-    while True:
-        query = f"?last={quote(last, safe='')}" if last else ""
-        page = server.ask("GET", f"/repositories{query}", doing="list the repositories")
-        whole = page | {"items": [*whole.get("items", []), *page.get("items", [])]}
-        last = page.get("continue") or ""
-        if not last:
-            break
-    whole.pop("continue", None)
-    server.show(whole, COLUMNS)
+    server.show(all_pages(server, "/repositories", doing="list the repositories"), COLUMNS)
 
 
 @repo.command()
@@ -76,3 +81,37 @@ def delete(name: str, *, server: ManagementServer) -> None:
     """Delete a repository with all that is in it."""
     server.ask("DELETE", f"/repositories/{quote(name)}", doing=f"delete the repository {name}")
     click.echo(f"repository {name} deleted", err=True)
+
+
+DELETED = {
+    "DIGEST": "digest",
+    "TAGS": "tags",
+    "DELETED": "deletedAt",
+    "BY": "deletedBy",
+    "KEPT UNTIL": "keptUntil",
+}
+
+
+@repo.command()
+@click.argument("name")
+@server_options
+def deleted(name: str, *, server: ManagementServer) -> None:
+    """List the deleted manifests that can be brought back."""
+    found = all_pages(server, f"/deleted/{quote(name)}", doing=f"list what was deleted from {name}")
+    server.show(found, DELETED)
+
+
+@repo.command()
+@click.argument("image", metavar="NAME@DIGEST")
+@server_options
+def undelete(image: str, *, server: ManagementServer) -> None:
+    """Bring a deleted manifest back, with its tags.
+
+    A tag that stands for another manifest by now stays where it is.
+    """
+    name, at, digest = image.partition("@")
+    if not at or not digest or not name:
+        raise click.UsageError(f"{image} is not NAME@DIGEST: sealift repo deleted NAME lists them")
+    body = {"digest": digest}
+    restored = server.ask("POST", f"/deleted/{quote(name)}", doing=f"bring {image} back", body=body)
+    server.show(restored, {"REPOSITORY": "repository", "DIGEST": "digest", "TAGS": "tags"})

@@ -81,7 +81,7 @@ class Progress(Protocol):
     """Who wants to know how it goes."""
 
     def begin(self, descriptors: Sequence[Descriptor]) -> None:
-        """These blobs will be brought over."""
+        """These blobs will be brought over, beside those of before."""
 
     def advance(self, descriptor: Descriptor, size: int) -> None:
         """`size` more bytes of this blob have passed."""

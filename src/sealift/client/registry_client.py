@@ -9,7 +9,7 @@ Spec: OCI distribution-spec v1.1.1, end-1 to end-11; R-OCI-*.
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import Final
@@ -24,7 +24,7 @@ from sealift.client.errors import (
     UnusableManifest,
 )
 from sealift.client.keyring import Keyring
-from sealift.client.origin import Origin
+from sealift.client.listings import Listings
 from sealift.client.session import Call, Host, Session, SessionOptions, repository_call
 from sealift.credentials.credential import Credential, SecretText
 from sealift.image.descriptor import Descriptor
@@ -36,26 +36,12 @@ from sealift.image.manifest import (
     Manifest,
 )
 from sealift.image.reference import ImageReference, Repository
-from sealift.protocol.endpoints import blob_path, catalog_path, manifest_path, tags_path
-from sealift.protocol.page import next_url
-from sealift.protocol.scope import CATALOG, repository_scope
+from sealift.protocol.endpoints import blob_path, manifest_path
+from sealift.protocol.scope import repository_scope
 from sealift.transport.http import ConnectionBroken, Response, Transport
-from sealift.transport.redaction import printable
 
 ACCEPT: Final = ", ".join((*MANIFEST_TYPES, "*/*"))
 """All four types by name, since distribution v3 looks for them literally (R-OCI-16)."""
-
-MAX_PAGE = 8 * 1024 * 1024
-"""Bytes of one page of tags or repositories."""
-
-MAX_PAGES = 100_000
-"""Pages of one list: a registry that links on for ever is not followed for ever."""
-
-PAGE_SIZE = 1000
-"""Names that we ask for at once. A registry may give fewer."""
-
-MAX_NAME = 1024
-"""Characters of a name in a list that we pass on."""
 
 UPLOAD_ATTEMPTS = 3
 """How often a blob is sent from its beginning before we give up."""
@@ -106,6 +92,7 @@ class RegistryClient:
         self._session = session if session is not None else Session(transport, keyring, options)
         self._uploads = BlobUploads(self._session)
         self._downloads = BlobDownloads(self._session, transport)
+        self._listings = Listings(self._session)
 
     async def ping(self, registry: str) -> Host:
         """Where `registry` is and how it challenges; no credential is sent (end-1).
@@ -169,6 +156,32 @@ class RegistryClient:
         manifest = await self._fetch_manifest(reference, "resolve")
         return Descriptor(manifest.media_type, reference.digest or manifest.digest, len(manifest.body))
 
+    async def find_digest(self, reference: ImageReference, *, pushing: bool = False) -> Digest | None:
+        """The digest of what a reference points at, or None where there is nothing. One HEAD, no body.
+
+        Args:
+            reference: By tag or by digest.
+            pushing: Ask with the rights of a push, so that one token serves the whole of it.
+
+        Raises:
+            UnusableAnswer: there is something, and the registry does not say what.
+        """
+        call = self._manifest_call(
+            reference,
+            "HEAD",
+            "look for",
+            accepted=frozenset({HTTPStatus.NOT_FOUND}),
+            pushing=pushing,
+        )
+        response = await self._session.send(call)
+        await response.close()
+        if response.status == HTTPStatus.NOT_FOUND:
+            return None
+        digest = reference.digest if reference.digest is not None else _header_digest(response)
+        if digest is None:
+            raise UnusableAnswer(f"cannot {call.doing}", why="the registry does not say its digest")
+        return digest
+
     async def fetch_manifest(self, reference: ImageReference) -> Manifest:
         """Fetch a manifest or index (end-3), and check it.
 
@@ -213,20 +226,26 @@ class RegistryClient:
         verb: str,
         *,
         accepted: frozenset[int] = frozenset(),
+        pushing: bool = False,
     ) -> Call:
         repository = reference.repository
+        path = repository.dial_path
         return repository_call(
             repository,
             method,
             manifest_path(repository.dial_path, reference.selector),
             doing=f"{verb} {reference}",
-            scopes=(repository_scope(repository.dial_path, "pull"),),
+            scopes=(repository_scope(path, "pull", "push") if pushing else repository_scope(path, "pull"),),
             headers={"Accept": ACCEPT},
             accepted=accepted,
         )
 
     async def push_manifest(self, reference: ImageReference, manifest: Manifest) -> Descriptor:
         """Put a manifest under the reference's tag, or under its digest where it has no tag (end-7).
+
+        With a tag and a digest of another algorithm than SHA-256, the tag is
+        asked for beside the digest (end-7b), so that it stands for that digest;
+        a registry that does not know this gets the tag alone.
 
         Raises:
             ContentMismatch: the registry stored it under another digest.
@@ -235,18 +254,15 @@ class RegistryClient:
         repository = reference.repository
         target = reference.tag or str(reference.digest or manifest.digest)
         doing = f"push {repository}{'@' if ':' in target else ':'}{target}"
-        response = await self._session.send(
-            repository_call(
-                repository,
-                "PUT",
-                manifest_path(repository.dial_path, target),
-                doing=doing,
-                scopes=(repository_scope(repository.dial_path, "pull", "push"),),
-                headers={"Content-Type": manifest.media_type},
-                body=manifest.body,
-            )
-        )
-        await response.close()
+        response: Response | None = None
+        if reference.tag is not None and _is_beside_sha256(reference.digest):
+            path = manifest_path(repository.dial_path, str(reference.digest))
+            response = await self._put_manifest(repository, f"{path}?tag={reference.tag}", manifest, doing)
+            if response.headers.get("oci-tag", "").strip() != reference.tag:
+                response = None
+        if response is None:
+            path = manifest_path(repository.dial_path, target)
+            response = await self._put_manifest(repository, path, manifest, doing)
         claimed = _header_digest(response)
         if claimed is not None and claimed != Digest.of(manifest.body, claimed.algorithm):
             raise ContentMismatch(
@@ -254,6 +270,24 @@ class RegistryClient:
                 why=f"it says {claimed}, and the manifest's digest is {manifest.digest}",
             )
         return Descriptor(manifest.media_type, manifest.digest, len(manifest.body))
+
+    async def _put_manifest(
+        self, repository: Repository, path: str, manifest: Manifest, doing: str
+    ) -> Response:
+        """The answer to a PUT of a manifest at `path`, without its body."""
+        response = await self._session.send(
+            repository_call(
+                repository,
+                "PUT",
+                path,
+                doing=doing,
+                scopes=(repository_scope(repository.dial_path, "pull", "push"),),
+                headers={"Content-Type": manifest.media_type},
+                body=manifest.body,
+            )
+        )
+        await response.close()
+        return response
 
     async def delete_manifest(self, reference: ImageReference) -> None:
         """Delete a tag, or by digest a manifest with all its tags (end-9).
@@ -281,57 +315,25 @@ class RegistryClient:
 
     # ------------------------------------------------------------------ lists
 
-    async def tags(self, repository: Repository) -> AsyncIterator[str]:
+    def tags(self, repository: Repository) -> AsyncIterator[str]:
         """Every tag of a repository, page by page, in the registry's order (end-8).
 
         Raises:
             NotFound: no such repository, or not for us.
         """
-        call = repository_call(
-            repository,
-            "GET",
-            tags_path(repository.dial_path, n=PAGE_SIZE),
-            doing=f"list the tags of {repository}",
-            scopes=(repository_scope(repository.dial_path, "pull"),),
-        )
-        async for name in self._pages(call, "tags"):
-            yield name
+        return self._listings.tags(repository)
 
-    async def repositories(self, registry: str) -> AsyncIterator[str]:
+    def repositories(self, registry: str) -> AsyncIterator[str]:
         """Every repository of a registry that lists them, as far as we may see them."""
-        call = Call(
-            registry=registry,
-            path="",
-            method="GET",
-            target=catalog_path(n=PAGE_SIZE),
-            doing=f"list the repositories of {registry}",
-            scopes=(CATALOG,),
-        )
-        async for name in self._pages(call, "repositories"):
-            yield name
+        return self._listings.repositories(registry)
 
-    async def _pages(self, call: Call, key: str) -> AsyncIterator[str]:
-        """The names of all pages. A link in circles or to another host ends it with an error."""
-        seen: set[str] = set()
-        home = (await self._session.settle(call.registry)).origin
-        while True:
-            response = await self._session.send(call)
-            for name in await _names(response, key, call.doing):
-                yield name
-            link = next_url(response.headers.get("link"), response.url)
-            if link is None:
-                return
-            try:
-                leaves = Origin.of(link) != home
-            except ValueError:
-                leaves = True
-            if leaves or link in seen or len(seen) >= MAX_PAGES:
-                raise UnusableAnswer(
-                    f"cannot {call.doing} any further",
-                    why="the link to the next page leads to another host or in circles",
-                )
-            seen.add(link)
-            call = replace(call, target=link)
+    def referrers(self, repository: Repository, subject: Digest) -> AsyncIterator[Descriptor]:
+        """Everything that refers to a manifest (end-12).
+
+        Raises:
+            NotFound: the registry has no such endpoint.
+        """
+        return self._listings.referrers(repository, subject)
 
     # ------------------------------------------------------------------ blobs
 
@@ -432,25 +434,14 @@ def _described(response: Response, reference: ImageReference) -> Descriptor | No
     return Descriptor(media_type, digest, int(length[:18])) if int(length[:18]) else None
 
 
+def _is_beside_sha256(digest: Digest | None) -> bool:
+    """Whether a digest is one that a push by tag alone would not be known by."""
+    return digest is not None and digest.algorithm != "sha256"
+
+
 def _header_digest(response: Response) -> Digest | None:
     """What the registry says the digest is. Text that is no digest counts as nothing said (R-OCI-3)."""
     try:
         return Digest.parse(response.headers.get("docker-content-digest", ""))
     except MalformedDigest:
         return None
-
-
-async def _names(response: Response, key: str, doing: str) -> list[str]:
-    """The names of one page. ``null`` is an empty list (R-OCI-22)."""
-    try:
-        document = json.loads(await response.read(MAX_PAGE))
-    except (ValueError, RecursionError):
-        document = None
-    names = document.get(key) if isinstance(document, dict) else document
-    if isinstance(document, dict) and names is None:
-        return []
-    if not isinstance(names, list) or not all(
-        isinstance(name, str) and len(name) <= MAX_NAME for name in names
-    ):
-        raise UnusableAnswer(f"cannot {doing}", why=f"the registry's answer is no list of {key}")
-    return [printable(name, MAX_NAME) for name in names]

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,11 +23,14 @@ from sealift.registry.blob_store.filesystem import FilesystemBlobStore
 from sealift.registry.blobs import Blobs
 from sealift.registry.catalog.accounts import all_accounts
 from sealift.registry.catalog.database import Catalog
+from sealift.registry.collector import Collector
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.garbage import sweep_uploads
 from sealift.registry.listings import Listings
 from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.deleted_routes import DeletedRoutes
+from sealift.registry.management.garbage_routes import GarbageRoutes
 from sealift.registry.management.grant_routes import GrantRoutes
 from sealift.registry.management.repository_routes import RepositoryRoutes
 from sealift.registry.management.routes import Management
@@ -36,7 +39,7 @@ from sealift.registry.pace import Pace, Patience
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
 from sealift.registry.scrubber import Scrubber
-from sealift.registry.settings import Limits, Scrubbing, Tokens
+from sealift.registry.settings import Collection, Limits, Scrubbing, Tokens
 from sealift.registry.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class Parts:
     door: Door = field(default_factory=Door)
     tokens: Tokens = field(default_factory=Tokens)
     limits: Limits = field(default_factory=Limits)
+    collection: Collection = field(default_factory=Collection)
     patience: Patience = field(default_factory=Patience)
     scrubbing: Scrubbing = field(default_factory=Scrubbing)
     workers: int = 1
@@ -91,6 +95,9 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         now=time.time,
     )
     guard = Guard(catalog, issuer=issuer, passwords=passwords, audit=audit)
+    collector = Collector(
+        catalog=catalog, store=store, settings=parts.collection, lock=parts.data.collector_lock
+    )
     management = Management(
         accounts=AccountRoutes(
             catalog,
@@ -99,10 +106,12 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
             password_changed=lambda name: forget_first_password(parts.data.path, name),
         ),
         repositories=RepositoryRoutes(catalog, guard, audit),
+        deleted=DeletedRoutes(catalog, guard, audit, parts.collection),
         grants=GrantRoutes(catalog, audit),
+        garbage=GarbageRoutes(collector, audit),
     )
     app = App(
-        _routes(catalog, store, guard, parts.limits),
+        _routes(catalog, store, guard, parts.limits, parts.collection),
         guard=guard,
         tokens=TokenEndpoint(guard, issuer),
         management=management,
@@ -113,16 +122,18 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
     scrubber = Scrubber(
         parts.data.path, catalog, store, parts.scrubbing, is_busy=lambda: not app.pace.is_idle
     )
-    sweeping = asyncio.create_task(_sweep(catalog, store, parts.limits))
-    scrubbing = asyncio.create_task(scrubber.run())
+    background = [
+        asyncio.create_task(_sweep(catalog, store, parts.limits)),
+        asyncio.create_task(collector.run_for_ever()),
+        asyncio.create_task(scrubber.run()),
+    ]
     try:
         yield app
     finally:
-        sweeping.cancel()
         scrubber.stop()
-        scrubbing.cancel()
-        with suppress(asyncio.CancelledError):
-            await scrubbing
+        for task in background:
+            task.cancel()
+        await asyncio.wait(background)
         await audit.close()
         hashing.shutdown(wait=False, cancel_futures=True)
         store.close()
@@ -130,10 +141,10 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
 
 
 def _routes(
-    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits
+    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits, collection: Collection
 ) -> dict[Endpoint, Route]:
     """Every endpoint of the registry protocol: who answers, and what it takes."""
-    blobs = Blobs(catalog, store)
+    blobs = Blobs(catalog, store, collection)
     uploads = Uploads(catalog, store, limits)
     manifests = Manifests(catalog, store, limits)
     listings = Listings(catalog, limits)

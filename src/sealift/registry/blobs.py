@@ -7,6 +7,8 @@ Spec: distribution-spec v1.1.1, "Pulling blobs", "Deleting Blobs"; RFC 9110,
 sections 13 and 14.
 """
 
+from typing import Final
+
 from sealift.image.digest import Digest
 from sealift.protocol.byte_range import Unsatisfiable, parse_range, write_content_range
 from sealift.protocol.error_codes import ErrorCode
@@ -15,17 +17,24 @@ from sealift.registry.blob_store.blob_store import BlobStore
 from sealift.registry.catalog.blob_links import linked_size, manifest_that_needs, unlink_blob
 from sealift.registry.catalog.database import Catalog, Transaction
 from sealift.registry.catalog.repositories import repository_id
+from sealift.registry.catalog.reviews import link_watched_since, renew_link
 from sealift.registry.entity_tags import entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal, damage_refusal
+from sealift.registry.settings import Collection
+
+RENEWED_AFTER_PART: Final = 4
+"""A blob that is waiting to be collected begins anew when it is asked for after this part of
+the grace: whoever is told that it is there has the rest of the grace to push a manifest."""
 
 
 class Blobs:
     """The handlers of ``/v2/<name>/blobs/<digest>``."""
 
-    def __init__(self, catalog: Catalog, store: BlobStore) -> None:
+    def __init__(self, catalog: Catalog, store: BlobStore, collection: Collection) -> None:
         self._catalog = catalog
         self._store = store
+        self._renew_after = int(collection.grace_seconds * 1_000_000 / RENEWED_AFTER_PART)
 
     async def get(self, call: Call) -> Answer:
         """A blob, or one range of it.
@@ -68,7 +77,17 @@ class Blobs:
             if call.method == "HEAD":
                 raise _unknown(digest) from None
             raise damage_refusal(damaged) from None
+        if call.method == "HEAD":
+            await self._renew(name, digest)
         return Answer(status=status, headers=headers, body=content)
+
+    async def _renew(self, name: str, digest: Digest) -> None:
+        """A client that looks before it pushes relies on what it is told."""
+        since, now = link_watched_since(self._catalog, name, digest), self._catalog.now()
+        if since is not None and now - since > self._renew_after:
+            await self._catalog.write(
+                lambda transaction: renew_link(transaction, name, digest, now=now), durable=False
+            )
 
     async def delete(self, call: Call) -> Answer:
         """Take a blob from a repository. One that a manifest there needs stays.
@@ -79,6 +98,7 @@ class Blobs:
             RegistryRefusal: BLOB_UNKNOWN; UNSUPPORTED (405) where it is needed.
         """
         name, digest = call.path["name"], Digest.parse(call.path["digest"])
+        now = self._catalog.now()
 
         def remove(transaction: Transaction) -> None:
             repository = repository_id(transaction, name)
@@ -91,7 +111,7 @@ class Blobs:
                     f"the blob is part of the manifest {needed_by}; delete that first",
                     detail={"digest": str(digest), "manifest": needed_by},
                 )
-            if not unlink_blob(transaction, repository, digest):
+            if not unlink_blob(transaction, repository, digest, now=now):
                 raise _unknown(digest)
 
         await self._catalog.write(remove)

@@ -19,11 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sealift.image.descriptor import Descriptor
 from sealift.image.digest import Digest
 from sealift.image.manifest import (
-    FOREIGN_LAYER_TYPES,
-    MANIFEST_TYPES,
     MalformedManifest,
     Manifest,
     ManifestTooLarge,
@@ -33,8 +30,9 @@ from sealift.protocol.endpoints import manifest_path
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import BlobStore
-from sealift.registry.catalog.blob_links import linked_size, linked_size_by_id
+from sealift.registry.catalog.blob_links import linked_size
 from sealift.registry.catalog.database import Catalog, Reader, Transaction
+from sealift.registry.catalog.deleted_manifests import bury_manifest
 from sealift.registry.catalog.manifests import (
     StoredManifest,
     add_manifest,
@@ -42,10 +40,10 @@ from sealift.registry.catalog.manifests import (
     manifest_by_digest,
     manifest_by_tag,
     manifest_size,
-    remove_manifest,
 )
 from sealift.registry.catalog.repositories import ensure_repository, repository_id
 from sealift.registry.catalog.tags import remove_tag, remove_tags_on, set_tag
+from sealift.registry.completeness import refuse_incomplete
 from sealift.registry.entity_tags import entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal, damage_refusal
@@ -135,7 +133,7 @@ class Manifests:
 
         def keep(transaction: Transaction) -> None:
             repository = ensure_repository(transaction, name, by=principal.name, now=now)
-            _refuse_incomplete(transaction, repository, parsed, damaged)
+            refuse_incomplete(transaction, repository, parsed, damaged)
             add_manifest(transaction, repository, parsed, digest, by=principal.name, now=now)
             for tag in tags:
                 set_tag(transaction, repository, tag, digest, by=principal, now=now)
@@ -178,8 +176,8 @@ class Manifests:
                     f"the index {listed_in} lists this manifest; delete that first",
                     detail={"digest": str(digest), "index": listed_in},
                 )
-            remove_tags_on(transaction, repository, digest, by=principal, now=now)
-            return remove_manifest(transaction, repository, digest)
+            tags = remove_tags_on(transaction, repository, digest, by=principal, now=now)
+            return bury_manifest(transaction, repository, digest, tags=tags, by=principal.name, now=now)
 
         if not await self._catalog.write(remove):
             raise _unknown(self._catalog, name, reference)
@@ -317,46 +315,6 @@ class _Share:
             )
         self._room.free -= more
         self.taken += more
-
-
-def _refuse_incomplete(reader: Reader, repository: int, parsed: Manifest, damaged: frozenset[Digest]) -> None:
-    """See that the repository has every part of a manifest, and of the size that it says.
-
-    Raises:
-        RegistryRefusal: MANIFEST_BLOB_UNKNOWN with every part that is missing,
-            each once, in their order; MANIFEST_INVALID for a size.
-    """
-    missing: dict[Digest, None] = {}
-    for part in parsed.references:
-        if part.media_type in FOREIGN_LAYER_TYPES:
-            continue
-        size = _size_of(reader, repository, part)
-        if size is None or (part.digest in damaged and part.media_type not in MANIFEST_TYPES):
-            missing[part.digest] = None
-        elif size != part.size:
-            raise RegistryRefusal(
-                ErrorCode.MANIFEST_INVALID,
-                f"the manifest says that {part.digest} has {part.size} bytes; it has {size}",
-                detail={"digest": str(part.digest), "expected": part.size, "actual": size},
-            )
-    if missing:
-        raise _parts_missing(list(missing))
-
-
-def _size_of(reader: Reader, repository: int, part: Descriptor) -> int | None:
-    """The bytes that the repository has of a part, or None where it does not have it."""
-    if part.media_type in MANIFEST_TYPES:
-        return manifest_size(reader, repository, part.digest)
-    return linked_size_by_id(reader, repository, part.digest)
-
-
-def _parts_missing(missing: list[Digest]) -> RegistryRefusal:
-    names = [str(each) for each in missing]
-    return RegistryRefusal(
-        ErrorCode.MANIFEST_BLOB_UNKNOWN,
-        f"the manifest refers to content that this repository does not have: {', '.join(names)}",
-        detail=[{"digest": each} for each in names],
-    )
 
 
 def _named_digest(reference: str) -> Digest | None:

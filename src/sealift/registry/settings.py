@@ -59,6 +59,24 @@ class Scrubbing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """When content goes that nobody needs."""
+
+    grace_seconds: float = 48 * 3600.0
+    """How long a blob stays that no manifest needs. A push of several large layers takes its
+    time, and the last of them may come long after the first: longer than `Limits.upload_idle_seconds`."""
+
+    keep_deleted_seconds: float = 7 * 24 * 3600.0
+    """How long a deleted manifest can be brought back. After it the grace of its blobs begins."""
+
+    keep_untagged_seconds: float | None = None
+    """How long a manifest stays that its last tag has left. None: for ever, as Pods are pinned by digest."""
+
+    every_seconds: float = 600.0
+    """How often it is looked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The most that one request, upload or principal may take."""
 

@@ -116,19 +116,20 @@ class Uploads:
         try:
             async with self._store.hold_upload(upload_id) as staged:
                 await self._receive(call, staged, digest.algorithm)
-                try:
-                    size = await staged.commit(digest)
-                except DigestMismatch as mismatch:
-                    await staged.discard()
-                    await self._forget(upload_id)
-                    raise _wrong_digest(mismatch) from None
+                async with self._store.pinned(digest):  # until the catalog says whose it is
+                    try:
+                        size = await staged.commit(digest)
+                    except DigestMismatch as mismatch:
+                        await staged.discard()
+                        await self._forget(upload_id)
+                        raise _wrong_digest(mismatch) from None
+                    await self._link_upload(call, upload_id, row, digest, size)
         except UploadBusy:
             raise await self._out_of_turn(call, upload_id) from None
         except UploadMissing:
             raise _unknown() from None
         except StorageRefused as refused:
             raise storage_refusal(refused) from refused
-        await self._link_upload(call, upload_id, row, digest, size)
         return self._stored(call, digest)
 
     async def status(self, call: Call) -> Answer:
@@ -193,23 +194,29 @@ class Uploads:
         """The blob is in this very request."""
         digest = _parse_digest(text)
         self._refuse_too_large(_declared_length(call) or 0)
+        receiving = self._store.receive(call.body, most=self._limits.blob_bytes, algorithm=digest.algorithm)
         try:
-            size = await self._store.write(call.body, expected=digest, most=self._limits.blob_bytes)
+            async with receiving as staged, self._store.pinned(digest):
+                size = await staged.commit(digest)
+                await self._link(call, digest, size)
         except DigestMismatch as mismatch:
             raise _wrong_digest(mismatch) from None
         except UploadTooLarge:
             raise self._too_large() from None
         except StorageRefused as refused:
             raise storage_refusal(refused) from refused
-        name, now = call.path["name"], self._catalog.now()
-        if linked_size(self._catalog, name, digest) != size:
-
-            def link(transaction: Transaction) -> None:
-                repository = ensure_repository(transaction, name, by=call.principal.name, now=now)
-                link_blob(transaction, repository, digest, size=size, now=now)
-
-            await self._catalog.write(link)
         return self._stored(call, digest)
+
+    async def _link(self, call: Call, digest: Digest, size: int) -> None:
+        """Say that the repository has a blob. Where it had it, that need not wait for the disk."""
+        name, now = call.path["name"], self._catalog.now()
+
+        def link(transaction: Transaction) -> None:
+            repository = ensure_repository(transaction, name, by=call.principal.name, now=now)
+            link_blob(transaction, repository, digest, size=size, now=now)
+
+        has_it = linked_size(self._catalog, name, digest) == size
+        await self._catalog.write(link, durable=not has_it)
 
     async def _mount(self, call: Call, text: str) -> Answer | None:
         """Take a blob from another repository; None where that cannot be, for whatever reason.

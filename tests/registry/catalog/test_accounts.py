@@ -141,7 +141,7 @@ def test_what_was_allowed_for_one_is_not_done_to_who_has_its_name_now(catalog: C
     assert row is not None
     _write(catalog, accounts.remove_account, name="ashok", transfer_to=None)
     now = _add(catalog, "ashok")
-    _write(catalog, repository_rows.delete_repository, repository_id=row.id)
+    _write(catalog, repository_rows.delete_repository, repository_id=row.id, now=5)
     _create(catalog, "apps/web")
     with pytest.raises(NoSuchAccount):
         _write(catalog, accounts.set_password, name="ashok", password_hash="x", only_id=before.id)

@@ -13,7 +13,16 @@ from tests.registry.scene import REPOSITORY, Scene
 from sealift.registry.catalog.database import Query
 from sealift.registry.catalog.schema import METADATA
 
-MODULES = ("accounts", "blob_links", "manifests", "repositories", "tags", "uploads")
+MODULES = (
+    "accounts",
+    "blob_links",
+    "deleted_manifests",
+    "manifests",
+    "repositories",
+    "reviews",
+    "tags",
+    "uploads",
+)
 SMALL_TABLES = {"setting", "signing_key", "grant_", "principal", "account", "upload"}
 """Tables that may be read from end to end: they grow with what people type in, or are swept."""
 

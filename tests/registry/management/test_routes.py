@@ -90,6 +90,18 @@ TABLE: Final[dict[tuple[str, str], list[Row]]] = {
         ("DELETE", "/api/v1/repositories/ashok/public", None, _cells(403, 204, 204)),
         ("DELETE", "/api/v1/repositories/ashok/missing", None, _cells(404, 404, 404)),
     ],
+    ("GET", "/deleted/{name...}"): [
+        ("GET", "/api/v1/deleted/ashok/private", None, _cells(404, 200, 200)),
+        ("GET", "/api/v1/deleted/ashok/public", None, _cells(403, 200, 200)),
+        ("GET", "/api/v1/deleted/ashok/missing", None, _cells(404, 404, 404)),
+    ],
+    ("POST", "/deleted/{name...}"): [
+        ("POST", "/api/v1/deleted/ashok/private", {"digest": "sha256:" + "0" * 64}, _cells(404, 404, 404)),
+        ("POST", "/api/v1/deleted/ashok/public", {"digest": "sha256:" + "0" * 64}, _cells(403, 404, 404)),
+        ("POST", "/api/v1/deleted/ashok/private", {"digest": "v1"}, _cells(404, 400, 400)),
+    ],
+    ("GET", "/garbage"): [("GET", "/api/v1/garbage", None, _cells(403, 403, 200))],
+    ("POST", "/garbage"): [("POST", "/api/v1/garbage", {}, _cells(403, 403, 200))],
     ("GET", "/grants"): [("GET", "/api/v1/grants", None, _cells(200, 200, 200))],
     ("POST", "/grants"): [
         (

@@ -6,6 +6,7 @@ Every implementation passes tests/contracts/blob_store.py.
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
 from sealift.errors import SealiftError
@@ -33,6 +34,20 @@ class StorageRefused(SealiftError):
             hint="free space where the data directory is" if is_full else "look at the data directory's disk",
         )
         self.is_full = is_full
+
+
+PLACES: Final = 256
+"""Parts of a store that can be listed one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """Some bytes that are stored."""
+
+    digest: Digest
+    size: int
+    age_seconds: float
+    """Since they were put under their digest."""
 
 
 class UploadBusy(SealiftError):
@@ -121,6 +136,18 @@ class BlobStore(Protocol):
             BlobDamaged: There is no such blob, or it ends before `stop`.
         """
 
+    def receive(
+        self, content: AsyncIterator[bytes], *, most: int, algorithm: str = "sha256"
+    ) -> AbstractAsyncContextManager[StagedBlob]:
+        """Take `content` in, all of it, as a blob that may be committed until the context ends.
+
+        Where it is not, nothing of it stays.
+
+        Raises:
+            UploadTooLarge: It has more than `most` bytes.
+            StorageRefused: The disk would not take it.
+        """
+
     async def write(self, content: AsyncIterator[bytes], *, expected: Digest, most: int = MOST_BYTES) -> int:
         """Store `content` whole or not at all, and return its size in bytes.
 
@@ -132,6 +159,24 @@ class BlobStore(Protocol):
 
     async def delete(self, digest: Digest) -> None:
         """Forget a blob. It is no error if it is not there."""
+
+    def pinned(self, digest: Digest) -> AbstractAsyncContextManager[None]:
+        """Keep a blob from being removed, in every process, until the context ends.
+
+        Whoever stores a blob holds this from before the commit until the
+        catalog says who has it. Any number may hold it at once; it is not held
+        while bytes come from a client.
+        """
+
+    def removing(self, digest: Digest) -> AbstractAsyncContextManager[bool]:
+        """Keep everyone from storing a blob until the context ends, if nobody does right now.
+
+        The context's value says whether that is so; where it is False, leave the
+        blob alone and come back later.
+        """
+
+    async def stored(self, place: int) -> tuple[StoredBlob, ...]:
+        """What is stored in one of `PLACES` parts of the store, of about the same size."""
 
     async def begin_upload(self, upload_id: str) -> None:
         """Make an empty upload under a new id of ``[0-9a-f-]``."""

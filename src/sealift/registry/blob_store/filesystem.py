@@ -6,6 +6,8 @@ file from the point it knows, when it commits. A lock on the file itself keeps
 two requests from adding to one upload, in this process or in any other.
 """
 
+import asyncio
+import fcntl
 import os
 import re
 import time
@@ -16,12 +18,13 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from sealift.image.digest import Digest
+from sealift.image.digest import Digest, MalformedDigest
 from sealift.registry.blob_store.alarms import Alarms
 from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import (
     MOST_BYTES,
     StorageRefused,
+    StoredBlob,
     UploadBusy,
     UploadMissing,
 )
@@ -34,6 +37,7 @@ from sealift.registry.blob_store.running_hash import RunningHash
 from sealift.registry.blob_store.staged_file import (
     BATCH,
     StagedFile,
+    make_home,
     open_locked,
     path_of,
     storage_refused,
@@ -42,6 +46,12 @@ from sealift.registry.exchange import FileSlice
 
 MOST_HASHES: Final = 4096
 """Uploads whose hash this process remembers between two requests; the others are hashed again."""
+
+ALGORITHMS: Final = ("sha256", "sha512")
+"""What a blob may be called by: the directories there are."""
+
+PIN_AGAIN_SECONDS: Final = 0.005
+"""How soon a directory is tried again in which the collector is at work."""
 
 _UPLOAD_ID: Final = re.compile(r"[0-9a-f-]{1,64}", re.ASCII)
 
@@ -146,24 +156,85 @@ class FilesystemBlobStore:
         finally:
             os.close(descriptor)
 
-    async def write(self, content: AsyncIterator[bytes], *, expected: Digest, most: int = MOST_BYTES) -> int:
-        """See `BlobStore.write`."""
+    @asynccontextmanager
+    async def receive(
+        self, content: AsyncIterator[bytes], *, most: int, algorithm: str = "sha256"
+    ) -> AsyncIterator[StagedFile]:
+        """See `BlobStore.receive`."""
         upload_id = str(uuid4())
         await self.begin_upload(upload_id)
         async with self.hold_upload(upload_id) as staged:
             try:
-                await staged.append(content, most=most, algorithm=expected.algorithm)
-                return await staged.commit(expected)
-            except BaseException:
-                with suppress(StorageRefused):  # what is left is swept; what counts is why
-                    await staged.discard()
-                raise
+                await staged.append(content, most=most, algorithm=algorithm)
+                yield staged
+            finally:
+                if not staged.is_gone:
+                    with suppress(StorageRefused):  # what is left is swept; what counts is why
+                        await staged.discard()
+
+    async def write(self, content: AsyncIterator[bytes], *, expected: Digest, most: int = MOST_BYTES) -> int:
+        """See `BlobStore.write`."""
+        async with self.receive(content, most=most, algorithm=expected.algorithm) as staged:
+            return await staged.commit(expected)
 
     async def delete(self, digest: Digest) -> None:
         """See `BlobStore.delete`."""
         await self._threads.run(self._disk.remove, self.path_of(digest))
         self.proofs.forget(digest)
         self.proofs.marks.clear(digest)
+
+    @asynccontextmanager
+    async def pinned(self, digest: Digest) -> AsyncIterator[None]:
+        """See `BlobStore.pinned`. It is a shared lock on the directory that the blob is in."""
+        home = self.path_of(digest).parent
+        if not home.is_dir():
+            await self._threads.run(self._make_home, home)
+        descriptor = _open_directory(home)
+        try:
+            while not _locked(descriptor, fcntl.LOCK_SH):  # noqa: ASYNC110 - it may be another process's
+                await asyncio.sleep(PIN_AGAIN_SECONDS)  # the collector is there, for a moment
+            yield
+        finally:
+            os.close(descriptor)
+
+    @asynccontextmanager
+    async def removing(self, digest: Digest) -> AsyncIterator[bool]:
+        """See `BlobStore.removing`. It is an exclusive lock on the same directory."""
+        home = self.path_of(digest).parent
+        if not home.is_dir():
+            await self._threads.run(self._make_home, home)
+        descriptor = _open_directory(home)
+        try:
+            yield _locked(descriptor, fcntl.LOCK_EX)
+        finally:
+            os.close(descriptor)
+
+    async def stored(self, place: int) -> tuple[StoredBlob, ...]:
+        """See `BlobStore.stored`. A place is one directory of each algorithm."""
+        return await self._threads.run(self._stored, f"{place:02x}")
+
+    def _stored(self, name: str) -> tuple[StoredBlob, ...]:
+        found = []
+        now = self._now()
+        for algorithm in ALGORITHMS:
+            try:
+                entries = list(os.scandir(self._blobs / algorithm / name))
+            except FileNotFoundError:
+                continue
+            for entry in entries:
+                try:
+                    digest, status = Digest.parse(f"{algorithm}:{entry.name}"), entry.stat()
+                except (MalformedDigest, FileNotFoundError):
+                    continue  # nobody's blob, or gone since
+                # the time of the last change: the rename that put it there
+                found.append(StoredBlob(digest, status.st_size, now - status.st_ctime))
+        return tuple(found)
+
+    def _make_home(self, home: Path) -> None:
+        try:
+            make_home(self._disk, home)
+        except OSError as refused:
+            raise storage_refused(refused) from refused
 
     # -------------------------------------------------------------- uploads
 
@@ -241,6 +312,22 @@ def _stamp_at(path: Path) -> FileStamp | None:
         return FileStamp.of(path.stat())
     except FileNotFoundError:
         return None
+
+
+def _open_directory(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as refused:
+        raise storage_refused(refused) from refused
+
+
+def _locked(descriptor: int, how: int) -> bool:
+    """Whether the lock could be had at once. Spec: Linux flock(2)."""
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _size_at(path: Path) -> int | None:

@@ -1,13 +1,18 @@
 """Blobs in memory: for tests, and for a registry that is to leave nothing behind."""
 
+import asyncio
+import math
+from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 from sealift.image.digest import Digest, DigestMismatch
 from sealift.registry.blob_store.alarms import Alarms
 from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import (
     MOST_BYTES,
+    StoredBlob,
     UploadBusy,
     UploadMissing,
     UploadTooLarge,
@@ -27,6 +32,8 @@ class MemoryBlobStore:
         """What was found damaged."""
         self._uploads: dict[str, bytearray] = {}
         self._held: set[str] = set()
+        self._pins: Counter[Digest] = Counter()
+        self._removing: set[Digest] = set()
 
     async def size_of(self, digest: Digest) -> int | None:
         """See `BlobStore.size_of`."""
@@ -62,9 +69,55 @@ class MemoryBlobStore:
                 raise UploadTooLarge(f"a blob has at most {most} bytes")
         return self._store(bytes(whole), expected)
 
+    @asynccontextmanager
+    async def receive(
+        self, content: AsyncIterator[bytes], *, most: int, algorithm: str = "sha256"
+    ) -> AsyncIterator["StagedBytes"]:
+        """See `BlobStore.receive`."""
+        upload_id = str(uuid4())
+        await self.begin_upload(upload_id)
+        try:
+            async with self.hold_upload(upload_id) as staged:
+                await staged.append(content, most=most, algorithm=algorithm)
+                yield staged
+        finally:
+            self._uploads.pop(upload_id, None)
+
     async def delete(self, digest: Digest) -> None:
         """See `BlobStore.delete`."""
         self.blobs.pop(digest, None)
+
+    @asynccontextmanager
+    async def pinned(self, digest: Digest) -> AsyncIterator[None]:
+        """See `BlobStore.pinned`."""
+        while digest in self._removing:  # noqa: ASYNC110 - for tests: short, and one process
+            await asyncio.sleep(0)
+        self._pins[digest] += 1
+        try:
+            yield
+        finally:
+            self._pins[digest] -= 1
+
+    @asynccontextmanager
+    async def removing(self, digest: Digest) -> AsyncIterator[bool]:
+        """See `BlobStore.removing`."""
+        if self._pins[digest] or digest in self._removing:
+            yield False
+            return
+        self._removing.add(digest)
+        try:
+            yield True
+        finally:
+            self._removing.discard(digest)
+
+    async def stored(self, place: int) -> tuple[StoredBlob, ...]:
+        """See `BlobStore.stored`. Memory keeps no times: everything is old."""
+        prefix = f"{place:02x}"
+        return tuple(
+            StoredBlob(digest, len(blob), math.inf)
+            for digest, blob in self.blobs.items()
+            if digest.encoded.startswith(prefix)
+        )
 
     async def begin_upload(self, upload_id: str) -> None:
         """See `BlobStore.begin_upload`."""

@@ -175,7 +175,7 @@ class StagedFile:
             raise DigestMismatch(expected, actual)
         target = path_of(self._blobs, expected)
         try:
-            self._make_home(target.parent)
+            make_home(self._disk, target.parent)
             if self._is_there_already(target):
                 self._disk.remove(self.path)
             else:
@@ -217,13 +217,6 @@ class StagedFile:
             running.update(piece)
         self.hash = running
         return running.digest()
-
-    def _make_home(self, directory: Path) -> None:
-        """Make ``sha256/ab``, with the names synced from the top down."""
-        for each in (directory.parent, directory):
-            if not each.is_dir():
-                self._disk.make_directory(each)
-                self._disk.sync_directory(each.parent)
 
     def _is_there_already(self, target: Path) -> bool:
         """Whether the very same bytes stand under their digest.
@@ -298,6 +291,14 @@ class _Line:
         except StorageRefused:
             self._pieces, self.waiting = [], 0
             raise
+
+
+def make_home(disk: Disk, directory: Path) -> None:
+    """Make ``sha256/ab``, with the names synced from the top down. Raises: OSError."""
+    for each in (directory.parent, directory):
+        if not each.is_dir():
+            disk.make_directory(each)
+            disk.sync_directory(each.parent)
 
 
 def path_of(blobs: Path, digest: Digest) -> Path:

@@ -15,9 +15,9 @@ from sealift.errors import SealiftError
 from sealift.registry.catalog.database import Query, Reader, Row, Transaction
 from sealift.registry.catalog.schema import account, grant, principal, repository
 
-RESERVED_NAMES: Final = frozenset({"serviceaccount", "anonymous", "unknown"})
-"""Names that no account can have: the user name of Kubernetes tokens, and the two that the
-audit trail has for nobody and for whoever failed to log in."""
+RESERVED_NAMES: Final = frozenset({"serviceaccount", "anonymous", "unknown", "collector"})
+"""Names that no account can have: the user name of Kubernetes tokens, the two that the audit trail
+has for nobody and for whoever failed to log in, and the one under which the collector deletes."""
 
 
 class NameTaken(SealiftError):

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite
 
 from sealift.image.digest import Digest
 from sealift.registry.catalog.database import Query, Reader, Transaction
+from sealift.registry.catalog.reviews import watch_blob, watch_link
 from sealift.registry.catalog.schema import blob, blob_link, manifest_reference, repository
 
 MOST_LINKS_LOOKED_AT = 64
@@ -55,6 +56,11 @@ _IS_REFERRED_TO = Query(
         manifest_reference.c.kind.in_((literal_column("'config'"), literal_column("'layer'"))),
     )
     .limit(1)
+)
+_LINKS_OF = Query(
+    select(blob_link.c.repository_id)
+    .where(blob_link.c.digest == bindparam("digest"))
+    .limit(bindparam("most"))
 )
 _ADD_BLOB = Query(sqlite.insert(blob).on_conflict_do_nothing(), columns=("digest", "size", "created_at"))
 _ADD_LINK = Query(
@@ -122,16 +128,26 @@ def link_blob(transaction: Transaction, repository_id: int, digest: Digest, *, s
     """Give a repository a blob that the store holds, whole and synced."""
     transaction.run(_ADD_BLOB, digest=str(digest), size=size, created_at=now)
     transaction.run(_ADD_LINK, repository_id=repository_id, digest=str(digest), created_at=now)
+    watch_link(transaction, repository_id, digest, now=now, reason="uploaded, and no manifest came")
 
 
 def link_known_blob(transaction: Transaction, repository_id: int, digest: Digest, *, now: int) -> None:
     """Give a repository a blob that another one has (a mount)."""
     transaction.run(_COPY_LINK, repository_id=repository_id, digest=str(digest), now=now)
+    watch_link(transaction, repository_id, digest, now=now, reason="mounted, and no manifest came")
 
 
-def unlink_blob(transaction: Transaction, repository_id: int, digest: Digest) -> bool:
+def unlink_blob(transaction: Transaction, repository_id: int, digest: Digest, *, now: int) -> bool:
     """Take a blob from a repository, and say whether it had it."""
-    return transaction.run(_REMOVE_LINK, repository_id=repository_id, digest=str(digest)) > 0
+    if transaction.run(_REMOVE_LINK, repository_id=repository_id, digest=str(digest)) == 0:
+        return False
+    watch_blob(transaction, str(digest), since=now, reason="deleted")
+    return True
+
+
+def links_of(reader: Reader, digest: str, *, most: int) -> int:
+    """How many repositories have a blob; it is not counted beyond `most`."""
+    return len(reader.all(_LINKS_OF, digest=digest, most=most))
 
 
 def manifest_that_needs(reader: Reader, repository_id: int, digest: Digest) -> str | None:

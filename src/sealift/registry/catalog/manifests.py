@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.dialects import sqlite
 
 from sealift.image.digest import Digest
 from sealift.image.manifest import FOREIGN_LAYER_TYPES, MANIFEST_TYPES, Manifest
 from sealift.registry.catalog.database import Query, Reader, Transaction
+from sealift.registry.catalog.deleted_manifests import forget_deleted
 from sealift.registry.catalog.schema import manifest, manifest_reference, repository, tag
 
 
@@ -78,11 +79,6 @@ _ADD_REFERENCE = Query(
     sqlite.insert(manifest_reference).on_conflict_do_nothing(),
     columns=("repository_id", "manifest_digest", "digest", "kind"),
 )
-_REMOVE = Query(
-    delete(manifest).where(
-        manifest.c.repository_id == bindparam("repository_id"), manifest.c.digest == bindparam("digest")
-    )
-)
 _LISTED_IN = Query(
     select(manifest_reference.c.manifest_digest)
     .where(
@@ -149,6 +145,7 @@ def add_manifest(
         created_at=now,
         pushed_by=by,
     )
+    forget_deleted(transaction, repository_id, str(digest))
     # an index may also list what is no manifest (build caches do); such a part is a blob
     references = [
         (child.digest, "manifest" if child.media_type in MANIFEST_TYPES else "layer")
@@ -168,11 +165,6 @@ def add_manifest(
             digest=str(referred),
             kind=kind,
         )
-
-
-def remove_manifest(transaction: Transaction, repository_id: int, digest: Digest) -> bool:
-    """Remove a manifest that no tag stands for any more, and say whether it was there."""
-    return transaction.run(_REMOVE, repository_id=repository_id, digest=str(digest)) > 0
 
 
 def index_that_lists(reader: Reader, repository_id: int, digest: Digest) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sealift.registry.catalog.accounts import NameTaken
 from sealift.registry.catalog.database import Query, Reader, Row, Transaction
+from sealift.registry.catalog.reviews import watch_blobs_of
 from sealift.registry.catalog.schema import principal, repository, tag
 
 Visibility = Literal["private", "public"]
@@ -132,8 +133,9 @@ def set_visibility(
     return repository_row(transaction, name) if changed else None
 
 
-def delete_repository(transaction: Transaction, repository_id: int) -> None:
+def delete_repository(transaction: Transaction, repository_id: int, *, now: int) -> None:
     """Delete a repository with all that is in it. Blobs that nobody has any more are collected later."""
+    watch_blobs_of(transaction, repository_id, now=now, reason="its repository was deleted")
     transaction.run(_REMOVE_TAGS, of=repository_id)  # they hold on to the manifests they name
     transaction.run(_REMOVE_REPOSITORY, of=repository_id)
 

@@ -272,3 +272,79 @@ upload = Table(
 How many bytes have arrived is what the file says, and it alone: a number here
 could disagree with it after a crash.
 """
+
+# ------------------------------------------------------------------ what may go
+#
+# The queues of the collector: each row is a question that is asked once it has
+# stood there for the grace. `since` is when it was put there, or put there again.
+
+deleted_manifest = Table(
+    "deleted_manifest",
+    METADATA,
+    Column("repository_id", _ID, ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("media_type", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("pushed_by", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("deleted_at", BigInteger, nullable=False, index=True),
+    Column("deleted_by", Text, nullable=False),
+)
+"""A manifest that was deleted, as it was, with the tags that went with it (joined by spaces).
+
+It stands apart from those that are there, so that no question about them can find it by mistake.
+"""
+
+deleted_reference = Table(
+    "deleted_reference",
+    METADATA,
+    Column("repository_id", _ID, primary_key=True),
+    Column("manifest_digest", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    ForeignKeyConstraint(
+        ["repository_id", "manifest_digest"],
+        ["deleted_manifest.repository_id", "deleted_manifest.digest"],
+        ondelete="CASCADE",
+    ),
+    Index("ix_deleted_reference_digest", "repository_id", "digest"),
+    sqlite_with_rowid=False,
+)
+"""What a deleted manifest would need if it were brought back."""
+
+link_review = Table(
+    "link_review",
+    METADATA,
+    Column("repository_id", _ID, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("since", BigInteger, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["repository_id", "digest"], ["blob_link.repository_id", "blob_link.digest"], ondelete="CASCADE"
+    ),
+    sqlite_with_rowid=False,
+)
+"""Blobs of a repository that have to be looked at: does anything there need them?"""
+
+blob_review = Table(
+    "blob_review",
+    METADATA,
+    Column("digest", Text, ForeignKey("blob.digest", ondelete="CASCADE"), primary_key=True),
+    Column("since", BigInteger, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Blobs that have to be looked at: does any repository have them still?"""
+
+manifest_review = Table(
+    "manifest_review",
+    METADATA,
+    Column("repository_id", _ID, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("since", BigInteger, nullable=False, index=True),
+    ForeignKeyConstraint(
+        ["repository_id", "digest"], ["manifest.repository_id", "manifest.digest"], ondelete="CASCADE"
+    ),
+    sqlite_with_rowid=False,
+)
+"""Manifests that a tag has left. They stay, unless the operator wants untagged ones collected."""

@@ -7,6 +7,7 @@ from sqlalchemy.dialects import sqlite
 
 from sealift.image.digest import Digest
 from sealift.registry.catalog.database import Query, Reader, Transaction
+from sealift.registry.catalog.reviews import watch_manifest
 from sealift.registry.catalog.schema import tag, tag_history
 from sealift.registry.exchange import Principal
 
@@ -152,3 +153,5 @@ def _note(
         principal_id=by.id,
         principal=by.name,
     )
+    if old is not None:
+        watch_manifest(transaction, repository_id, old, now=now)

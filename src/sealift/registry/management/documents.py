@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from sealift.registry.access.passwords import MIN_PASSWORD_CHARACTERS
 from sealift.registry.catalog.accounts import Account, GrantRow
 from sealift.registry.catalog.repository_rows import RepositoryRow
 from sealift.registry.exchange import Answer
@@ -21,9 +22,40 @@ MAX_REQUEST_BYTES: Final = 64 * 1024
 
 T = TypeVar("T")
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, description="One path component (R-REF-3).")]
-Path = Annotated[str, msgspec.Meta(min_length=1, max_length=255, description="A repository's path.")]
-Secret = Annotated[str, msgspec.Meta(max_length=4096, description="Written in requests only.")]
+_COMPONENT: Final = r"[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
+"""One path component (R-REF-3), for the description. What holds is checked where the value is used."""
+
+
+def _described_as(*, min_length: int | None = None, **more: Any) -> msgspec.Meta:
+    """Limits that are checked here, and those that only the description names: their check says more."""
+    return msgspec.Meta(max_length=255, min_length=min_length, extra_json_schema=more)
+
+
+Name = Annotated[
+    str, _described_as(min_length=1, description="One path component (R-REF-3).", pattern=f"^{_COMPONENT}$")
+]
+Path = Annotated[
+    str,
+    _described_as(
+        min_length=1, description="A repository's path.", pattern=f"^{_COMPONENT}(?:/{_COMPONENT})*$"
+    ),
+]
+RepositoryPattern = Annotated[
+    str,
+    _described_as(
+        min_length=1,
+        description="A path where * is one whole element, and a last ** one or more.",
+        pattern=f"^(?:(?:{_COMPONENT}|[*])/)*(?:{_COMPONENT}|[*][*]?)$",
+    ),
+]
+Secret = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=4096,
+        description="Written in requests only. The first that anyone would try are refused.",
+        extra_json_schema={"minLength": MIN_PASSWORD_CHARACTERS, "format": "password", "writeOnly": True},
+    ),
+]
 Action = Literal["pull", "push", "delete"]
 Visibility = Literal["private", "public"]
 
@@ -65,11 +97,27 @@ class RepositoryChange(Closed):
     visibility: Visibility
 
 
+class Undelete(Closed):
+    """Which manifest is to be brought back."""
+
+    digest: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=255,
+            extra_json_schema={"pattern": "^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$"},
+        ),
+    ]
+
+
+class Nothing(Closed):
+    """No fields."""
+
+
 class NewGrant(Closed):
     """Actions to be given in the repositories of a pattern."""
 
     to: Name
-    repository: Annotated[str, msgspec.Meta(min_length=1, max_length=255, description="A pattern.")]
+    repository: RepositoryPattern
     actions: Annotated[list[Action], msgspec.Meta(min_length=1, max_length=3)]
 
 
@@ -130,6 +178,79 @@ class GrantList(Document, tag="GrantList"):
     """Grants, oldest first."""
 
     items: list[GrantDocument]
+
+
+class DeletedManifestDocument(Document, tag="DeletedManifest"):
+    """A manifest that was deleted and can be brought back."""
+
+    digest: str
+    media_type: str
+    tags: list[str]
+    """Those that stood for it."""
+
+    deleted_at: datetime
+    deleted_by: str
+    kept_until: datetime
+
+
+class DeletedList(Document, tag="DeletedList"):
+    """One page of a repository's deleted manifests, by digest."""
+
+    items: list[DeletedManifestDocument]
+    continue_: str | None = msgspec.field(default=None, name="continue")
+    """The ``last`` of the next page, or null at the end."""
+
+
+class RestoredManifest(Document, tag="RestoredManifest"):
+    """A manifest that was brought back, and the tags that stand for it again."""
+
+    repository: str
+    digest: str
+    tags: list[str]
+
+
+class GarbageItem(Document, tag="GarbageItem"):
+    """Something that nobody needs now."""
+
+    of: str
+    """``manifest``, ``link`` (a repository's hold on a blob) or ``blob``."""
+
+    repository: str | None
+    digest: str
+    size: int
+    """Bytes of the blob; of a manifest 0."""
+
+    why: str
+    due: bool
+    due_at: datetime
+
+
+class GarbageReport(Document, tag="GarbageReport"):
+    """What would be collected. Nothing was."""
+
+    items: list[GarbageItem]
+    is_all: bool
+    bytes: int
+    """Bytes that are free once everything listed has gone."""
+
+    strays: int
+    """Stored files that the catalog does not know of."""
+
+    stray_bytes: int
+
+
+class CollectionReport(Document, tag="CollectionReport"):
+    """What was collected."""
+
+    finished: bool
+    manifests: int
+    links: int
+    blobs: int
+    strays: int
+    left: int
+    """Blobs that were being pushed again."""
+
+    bytes: int
 
 
 class WhoAmI(Document, tag="WhoAmI"):

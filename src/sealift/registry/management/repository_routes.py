@@ -107,7 +107,8 @@ class RepositoryRoutes:
     async def delete(self, call: Call) -> Answer:
         """Delete a repository with all that is in it (204), for admins and its owner."""
         row = self._own(call)
-        await self._catalog.write(lambda transaction: delete_repository(transaction, row.id))
+        now = self._catalog.now()
+        await self._catalog.write(lambda transaction: delete_repository(transaction, row.id, now=now))
         self._audit.changed(call.principal, "repository.delete", row.name)
         return Answer(status=204)
 

@@ -15,28 +15,37 @@ from sealift.registry.access.guard import MANAGEMENT, Demand
 from sealift.registry.access.passwords import WeakPassword
 from sealift.registry.access.permissions import MalformedPattern
 from sealift.registry.catalog.accounts import LastAdmin, NameTaken, NoSuchAccount, NoSuchGrant, StillOwns
+from sealift.registry.collector import CollectorBusy
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.deleted_routes import DeletedRoutes
 from sealift.registry.management.documents import (
     AccountChange,
     AccountDocument,
     AccountList,
     Closed,
+    CollectionReport,
+    DeletedList,
     Document,
+    GarbageReport,
     GrantDocument,
     GrantList,
     NewAccount,
     NewGrant,
     NewPassword,
     NewRepository,
+    Nothing,
     Registry,
     RepositoryChange,
     RepositoryDocument,
     RepositoryList,
+    RestoredManifest,
+    Undelete,
     WhoAmI,
     written,
     written_json,
 )
+from sealift.registry.management.garbage_routes import GarbageRoutes
 from sealift.registry.management.grant_routes import GrantRoutes
 from sealift.registry.management.refusal import ManagementRefusal
 from sealift.registry.management.repository_routes import RepositoryRoutes
@@ -76,13 +85,21 @@ class Management:
     """Finds the route of a request, and describes all of them."""
 
     def __init__(
-        self, *, accounts: AccountRoutes, repositories: RepositoryRoutes, grants: GrantRoutes
+        self,
+        *,
+        accounts: AccountRoutes,
+        repositories: RepositoryRoutes,
+        deleted: DeletedRoutes,
+        grants: GrantRoutes,
+        garbage: GarbageRoutes,
     ) -> None:
         self.routes = (
             *_own_routes(self),
             *_account_routes(accounts),
             *_repository_routes(repositories),
+            *_deleted_routes(deleted),
             *_grant_routes(grants),
+            *_garbage_routes(garbage),
         )
         self._patterns = [(route.pattern(), route) for route in self.routes]
 
@@ -173,6 +190,7 @@ _STATUSES: dict[type[SealiftError], tuple[int, str]] = {
     NoSuchGrant: (404, "NOT_FOUND"),
     WeakPassword: (400, "INVALID"),
     MalformedPattern: (400, "INVALID"),
+    CollectorBusy: (409, "CONFLICT"),
 }
 
 _REFUSAL: dict[str, Any] = {
@@ -348,6 +366,47 @@ def _repository_routes(repositories: RepositoryRoutes) -> tuple[ManagementRoute,
             summary="Delete a repository with all that is in it.",
             handler=repositories.delete,
             status=204,
+        ),
+    )
+
+
+def _deleted_routes(deleted: DeletedRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/deleted/{name...}",
+            summary="What was deleted from a repository and can be brought back, a page at a time.",
+            handler=deleted.list,
+            answer=DeletedList,
+            query=("last",),
+        ),
+        ManagementRoute(
+            method="POST",
+            template="/deleted/{name...}",
+            summary="Bring a deleted manifest back, with its tags.",
+            handler=deleted.undelete,
+            request=Undelete,
+            answer=RestoredManifest,
+        ),
+    )
+
+
+def _garbage_routes(garbage: GarbageRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/garbage",
+            summary="What would be collected, when and why.",
+            handler=garbage.report,
+            answer=GarbageReport,
+        ),
+        ManagementRoute(
+            method="POST",
+            template="/garbage",
+            summary="Collect what is due now; 202 where that goes on.",
+            handler=garbage.collect,
+            request=Nothing,
+            answer=CollectionReport,
         ),
     )
 

@@ -226,3 +226,85 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_tag_digest", "tag", ["repository_id", "digest"], unique=False)
+    op.create_table(
+        "deleted_manifest",
+        sa.Column("repository_id", ID, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("pushed_by", sa.Text(), nullable=False),
+        sa.Column("tags", sa.Text(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_by", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repository.id"],
+            name=op.f("fk_deleted_manifest_repository_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "digest", name=op.f("pk_deleted_manifest")),
+    )
+    op.create_index(op.f("ix_deleted_manifest_deleted_at"), "deleted_manifest", ["deleted_at"], unique=False)
+    op.create_table(
+        "deleted_reference",
+        sa.Column("repository_id", ID, nullable=False),
+        sa.Column("manifest_digest", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id", "manifest_digest"],
+            ["deleted_manifest.repository_id", "deleted_manifest.digest"],
+            name=op.f("fk_deleted_reference_repository_id_manifest_digest"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "repository_id", "manifest_digest", "digest", name=op.f("pk_deleted_reference")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_deleted_reference_digest", "deleted_reference", ["repository_id", "digest"], unique=False
+    )
+    op.create_table(
+        "link_review",
+        sa.Column("repository_id", ID, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id", "digest"],
+            ["blob_link.repository_id", "blob_link.digest"],
+            name=op.f("fk_link_review_repository_id_digest"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "digest", name=op.f("pk_link_review")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_link_review_since"), "link_review", ["since"], unique=False)
+    op.create_table(
+        "blob_review",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["digest"], ["blob.digest"], name=op.f("fk_blob_review_digest"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_blob_review")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_blob_review_since"), "blob_review", ["since"], unique=False)
+    op.create_table(
+        "manifest_review",
+        sa.Column("repository_id", ID, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id", "digest"],
+            ["manifest.repository_id", "manifest.digest"],
+            name=op.f("fk_manifest_review_repository_id_digest"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "digest", name=op.f("pk_manifest_review")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_manifest_review_since"), "manifest_review", ["since"], unique=False)
