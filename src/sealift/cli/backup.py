@@ -1,6 +1,5 @@
 """``sealift backup`` and ``sealift restore``: a copy of a registry, and the registry of a copy."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +22,6 @@ def backup(dest: str, *, data: str | None, deep: bool, output: OutputFormat) -> 
     """
     from sealift.registry.backup import back_up
 
-    os.umask(0o077)  # password hashes and keys are in there
     directory = existing_data(data)
     report = back_up(directory, Path(dest), deep=deep)
     if output != "text":
@@ -53,7 +51,6 @@ def restore(src: str, *, data: str | None, output: OutputFormat) -> int:
     """
     from sealift.registry.restore import restore as bring_back
 
-    os.umask(0o077)
     directory = named_data(data)
     report = bring_back(Path(src), directory)
     if output != "text":

@@ -250,8 +250,9 @@ class _Directory:
             _sync_file(source)
             DISK.rename(source, target)
         else:
-            shutil.copyfile(source, target)
-            target.chmod(0o600)
+            target.unlink(missing_ok=True)
+            with source.open("rb") as content, os.fdopen(DISK.create(target), "wb") as copy:
+                shutil.copyfileobj(content, copy, READ_BYTES)
             _sync_file(target)
         DISK.sync_directory(self._path)
 
