@@ -367,20 +367,16 @@ class App:
                 gone = asyncio.get_running_loop().create_task(_until_gone(receive))
             waiting, now = self._enter(exchange), self.pace.now
             try:
-                answer.headers["content-length"] = str(part.stop - part.start)
+                whole = part.stop - part.start
+                answer.headers["content-length"] = str(whole)
                 async with aclosing(proven_pieces(reader, part)) as pieces:
                     async for piece in pieces:
                         if not exchange.started:
                             await self._start(answer, exchange, send)
                         sent = exchange.sent + len(piece)
+                        message = {"type": "http.response.body", "body": piece, "more_body": sent < whole}
                         waiting.since = now()
-                        await send(
-                            {
-                                "type": "http.response.body",
-                                "body": piece,
-                                "more_body": sent < part.stop - part.start,
-                            }
-                        )
+                        await send(message)
                         waiting.since = None
                         exchange.sent = sent
                         if gone is not None:
@@ -389,7 +385,7 @@ class App:
                             await asyncio.sleep(0)
                             if gone.done():
                                 raise ClientGone
-                if part.start == part.stop:
+                if not whole:
                     await self._start(answer, exchange, send)
                     await send({"type": "http.response.body", "body": b""})
             finally:
