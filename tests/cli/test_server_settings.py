@@ -45,6 +45,8 @@ def test_defaults() -> None:
         "log-format": "text",
         "metrics-listen": None,
         "metrics-plain-http": False,
+        "scrub-rate": 16,
+        "scrub-days": 7,
         **{setting.name: setting.default for setting in (*LIMIT_SETTINGS, *COLLECTION_SETTINGS)},
     }
     assert {each.source for each in won.values()} == {"default"}

@@ -8,15 +8,17 @@ from uuid import uuid4
 import pytest
 
 from sealift.image.digest import Digest, DigestMismatch
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import (
     PLACES,
-    BlobDamaged,
     BlobStore,
     UploadBusy,
     UploadMissing,
     UploadTooLarge,
 )
 from sealift.registry.exchange import FileSlice
+from sealift.registry.file_reader import FileReader
+from sealift.registry.proven_file import proven_pieces
 
 
 def varied(size: int) -> bytes:
@@ -53,7 +55,8 @@ async def read_all(store: BlobStore, digest: Digest, *, start: int = 0, stop: in
 async def content_bytes(content: FileSlice | AsyncIterator[bytes]) -> bytes:
     """The bytes of an answer's body, as the door would send them."""
     if isinstance(content, FileSlice):
-        return content.path.read_bytes()[content.start : content.stop]
+        with FileReader(content.path) as reader:
+            return b"".join([piece async for piece in proven_pieces(reader, content)])
     return b"".join([piece async for piece in content])
 
 
@@ -225,6 +228,18 @@ class BlobStoreContract:
         await self.damage(store, DIGEST, b"?" * len(BODY))
         await store.write(pieces(BODY), expected=DIGEST)
         assert await read_all(store, DIGEST) == BODY
+
+    async def test_changed_bytes_are_damage_before_all_of_them_were_given(self, store: BlobStore) -> None:
+        await store.write(pieces(BODY), expected=DIGEST)
+        await self.damage(store, DIGEST, BODY[:-1] + b"?")
+        with pytest.raises(BlobDamaged) as damaged:
+            await content_bytes(store.content(DIGEST, size=len(BODY)))
+        assert (damaged.value.expected, damaged.value.found) == (len(BODY), len(BODY))
+        assert await store.size_of(DIGEST) is None
+        with pytest.raises(BlobDamaged):  # from here on nothing of it is given
+            store.content(DIGEST, size=len(BODY), stop=1)
+        await store.write(pieces(BODY), expected=DIGEST)
+        assert await content_bytes(store.content(DIGEST, size=len(BODY))) == BODY
 
     async def test_what_is_received_and_not_committed_is_gone(self, store: BlobStore) -> None:
         async with store.receive(pieces(BODY), most=len(BODY)) as staged:

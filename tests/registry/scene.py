@@ -78,7 +78,7 @@ class Scene:
             lock=self.catalog.path.with_name("collector.lock"),
         )
         self.listings = Listings(self.catalog, self.limits)
-        self.referrers = Referrers(self.catalog, self.limits)
+        self.referrers = Referrers(self.catalog, self.limits, self.store.alarms)
 
     def limited(self, **limits: int) -> "Scene":
         """The same registry with other limits."""

@@ -19,7 +19,8 @@ from sealift.protocol.endpoints import Endpoint
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.access_log import Form
 from sealift.registry.app import WATCHED_BYTES, ClientGone
-from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.blob_store import StorageRefused
 from sealift.registry.catalog.database import Catalog, CatalogFailed
 from sealift.registry.exchange import Answer, Call, FileSlice
 from sealift.registry.file_reader import MOST_PIECE_BYTES

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam, update
 from tests.registry.scene import (
     ASHOK,
     MALLORY,
@@ -31,7 +32,9 @@ from sealift.image.manifest import (
     OCI_LAYER,
     OCI_MANIFEST,
 )
+from sealift.registry.catalog.database import Query
 from sealift.registry.catalog.repositories import repository_id
+from sealift.registry.catalog.schema import manifest
 from sealift.registry.catalog.tag_history import tag_moves
 from sealift.registry.exchange import Answer
 from sealift.registry.manifests import LARGE_BYTES_AT_ONCE
@@ -474,3 +477,22 @@ async def test_config_and_layer_may_be_the_same_blob(scene: Scene) -> None:
         "layers": [descriptor(b"{}", OCI_LAYER)] * 2,
     }
     assert (await scene.push_manifest(document, "v1")).status == 201
+
+
+async def test_a_manifest_whose_bytes_have_rotted_is_never_served_and_a_push_heals(scene: Scene) -> None:
+    document = await scene.image()
+    digest = Digest.parse((await scene.push_manifest(document, "v1")).headers["docker-content-digest"])
+    rotten = json.dumps(document).encode().replace(b"schemaVersion", b"schemaVersioN")
+    scene.catalog.write_now(
+        lambda transaction: transaction.run(
+            Query(update(manifest).values(body=bindparam("rotten"))), rotten=rotten
+        )
+    )
+    for reference in ("v1", str(digest)):
+        assert await refused(scene.get_manifest(reference)) == ("UNKNOWN", 500)
+        # whoever looks before it pushes has to push
+        head = call("HEAD", name=REPOSITORY, reference=reference)
+        assert await refused(scene.manifests.get(head)) == ("MANIFEST_UNKNOWN", 404)
+    assert scene.store.alarms.manifests == 4
+    await scene.push_manifest(document, "v1")
+    assert await scene.get_manifest("v1") == json.dumps(document).encode()

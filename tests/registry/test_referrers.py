@@ -2,10 +2,13 @@ import json
 from typing import Any
 
 import pytest
-from tests.registry.scene import REPOSITORY, Scene, body_bytes, call, descriptor, index_of
+from sqlalchemy import bindparam, update
+from tests.registry.scene import REPOSITORY, Scene, body_bytes, call, descriptor, index_of, refused
 
 from sealift.image.digest import Digest
 from sealift.image.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from sealift.registry.catalog.database import Query
+from sealift.registry.catalog.schema import manifest
 
 SUBJECT = {"mediaType": OCI_MANIFEST, "digest": str(Digest.of(b"the subject")), "size": 11}
 SIGNATURE = "application/vnd.example.signature"
@@ -87,3 +90,18 @@ async def test_a_page_ends_before_it_is_too_large(scene: Scene) -> None:
     page, headers = await referrers(scene)
     assert len(page) == 2
     assert "link" in headers
+
+
+async def test_what_is_said_of_a_referrer_whose_bytes_have_rotted_is_not_believed(scene: Scene) -> None:
+    document = await scene.image(subject=SUBJECT, annotations={"who": "ashok"})
+    await push(scene, document)
+    rotten = json.dumps(document).encode().replace(b"ashok", b"asho!")
+    scene.catalog.write_now(
+        lambda transaction: transaction.run(
+            Query(update(manifest).values(body=bindparam("rotten"))), rotten=rotten
+        )
+    )
+    asked = call("GET", name=REPOSITORY, digest=str(SUBJECT["digest"]))
+    assert await refused(scene.referrers.get(asked)) == ("UNKNOWN", 500)
+    await push(scene, document)
+    assert (await referrers(scene))[0][0]["annotations"] == {"who": "ashok"}

@@ -44,6 +44,11 @@ COMMANDS: dict[str, _Entry] = {
     "grant": _Entry("sealift.cli.grant:grant", "Who may do what in which repositories."),
     "gc": _Entry("sealift.cli.gc:gc", "Free the space of what nobody needs any more."),
     "audit": _Entry("sealift.cli.audit:audit", "Show who did what, and whether it was allowed."),
+    "storage": _Entry("sealift.cli.storage:storage", "See that what the registry keeps is whole."),
+    "backup": _Entry(
+        "sealift.cli.backup:backup", "Copy a registry to a directory or a FILE.tar, also while it serves."
+    ),
+    "restore": _Entry("sealift.cli.backup:restore", "Make a data directory of a backup."),
     "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),
     "explain": _Entry("sealift.cli.explain:explain", "Say why an image will be pulled, or will not."),
     "node": _Entry("sealift.cli.node:node", "Run Pods through this machine's container runtime."),

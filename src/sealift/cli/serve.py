@@ -56,6 +56,12 @@ def settings_options(command: Any) -> Any:
             click.option(
                 "--tag-restore-days", metavar="DAYS", help="How far back a tag can be set back.  [30]"
             ),
+            click.option(
+                "--scrub-rate",
+                metavar="MIB",
+                help="MiB a second of stored blobs that are read to find rot; 0 is off.  [16]",
+            ),
+            click.option("--scrub-days", metavar="DAYS", help="How often all is read; 0 is off.  [7]"),
             click.option("--database", metavar="URL", help="Not in this version."),
             click.option("--storage", metavar="URL", help="Not in this version."),
         )
@@ -220,7 +226,7 @@ def _parts(data: Any, value: Mapping[str, Any]) -> Any:
     from sealift.cli.limit_settings import connections_of, limits_of, patience_of
     from sealift.registry.assembly import Parts
     from sealift.registry.request_head import Door
-    from sealift.registry.settings import Tags
+    from sealift.registry.settings import Scrubbing, Tags
 
     return Parts(
         data=data,
@@ -232,6 +238,7 @@ def _parts(data: Any, value: Mapping[str, Any]) -> Any:
         limits=limits_of(value),
         tags=Tags(restore_days=value["tag-restore-days"]),
         collection=collection_of(value),
+        scrubbing=Scrubbing(mebibytes_per_second=value["scrub-rate"], every_days=value["scrub-days"]),
         patience=patience_of(value),
         reserve_bytes=value["reserve-free"],
         workers=value["workers"],

@@ -125,12 +125,20 @@ def _read_networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(each.strip(), strict=False) for each in text.split(",") if each.strip())
 
 
+def _read_amount(text: str) -> int:
+    amount = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1  # noqa: PLR2004 - digits
+    if not 0 <= amount <= MOST_AMOUNT:
+        raise ValueError(f"it is not a number from 0 to {MOST_AMOUNT}")
+    return amount
+
+
 def _read_path(text: str) -> Path:
     return Path(text).expanduser()
 
 
 MAX_WORKERS: Final = 64
 MAX_DAYS: Final = 3650
+MOST_AMOUNT: Final = 1_000_000
 
 FORMS: Final = ("text", "json")
 """How what is logged is written."""
@@ -218,6 +226,24 @@ SETTINGS: Final = (
         default=False,
         kind=bool,
         about="Metrics beyond loopback, in plain HTTP and without a login, said aloud.",
+    ),
+    Setting(
+        name="scrub-rate",
+        read=_read_amount,
+        default=16,
+        kind=int,
+        about="How fast stored blobs are read to find rot, a quarter of it beside clients. 0 is off.",
+        unit="MiB a second",
+        bounds=f"0 to {MOST_AMOUNT}",
+    ),
+    Setting(
+        name="scrub-days",
+        read=_read_amount,
+        default=7,
+        kind=int,
+        about="How often all of them are read. 0 is off.",
+        unit="days",
+        bounds=f"0 to {MOST_AMOUNT}",
     ),
     *LIMIT_SETTINGS,
     *COLLECTION_SETTINGS,

@@ -25,7 +25,9 @@ Spec: ASGI 3.0; distribution-spec v1.1.1, "Endpoints"; R-OCI-4, R-OCI-28.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
@@ -40,20 +42,17 @@ from sealift.protocol.endpoints import (
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.access.guard import Demand, Guard
 from sealift.registry.access.token_endpoint import TokenEndpoint
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.proofs import ProofStopped
 from sealift.registry.exchange import ANONYMOUS, Answer, Call, FileSlice, Principal
-from sealift.registry.file_reader import FileReader
+from sealift.registry.file_reader import FileDamaged, FileReader
 from sealift.registry.management.refusal import ManagementRefusal
 from sealift.registry.management.routes import PREFIX, Management
 from sealift.registry.pace import Pace, Waiting
+from sealift.registry.proven_file import proven_pieces
 from sealift.registry.readiness import Readiness, health_answer
-from sealift.registry.refusal import RegistryRefusal
-from sealift.registry.refusal_answer import (
-    NO_FILES_LEFT,
-    FileDamaged,
-    name_request,
-    refusal_answer,
-    unmatched,
-)
+from sealift.registry.refusal import RegistryRefusal, damage_refusal
+from sealift.registry.refusal_answer import NO_FILES_LEFT, name_request, refusal_answer, unmatched
 from sealift.registry.request_head import Door, read_headers, read_query, refuse_long
 from sealift.registry.request_id import HEADER, TRACE, RequestIds
 from sealift.registry.watchers import Watchers
@@ -62,6 +61,8 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Handler = Callable[[Call], Awaitable[Answer]]
+
+log = logging.getLogger(__name__)
 
 WATCHED_BYTES: Final = 1024 * 1024
 """From this size on, a response stops when its client goes away: the server does not say so by itself."""
@@ -194,10 +195,14 @@ class App:
             answer = refusal_answer(failure, self._watchers.alarms)
         try:
             await self._write(answer, exchange, receive, send)
-        except (FileDamaged, OSError) as failure:
-            if exchange.started:
+        except (FileDamaged, BlobDamaged, ProofStopped, OSError) as failure:
+            if exchange.started and isinstance(failure, OSError):
                 raise
-            answer = refusal_answer(failure, self._watchers.alarms)
+            if exchange.started:
+                log.warning("an answer was cut short, so that its client notices: %s", failure)
+                return  # what was sent is shorter than was said: the connection ends
+            refused = damage_refusal(failure) if isinstance(failure, BlobDamaged) else failure
+            answer = refusal_answer(refused, self._watchers.alarms)
             await self._write(answer, exchange, receive, send)
 
     # ------------------------------------------------------------------ in
@@ -404,7 +409,10 @@ class App:
     async def _write_file(
         self, part: FileSlice, answer: Answer, exchange: _Exchange, receive: Receive, send: Send
     ) -> None:
-        """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent."""
+        """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent.
+
+        A small one is also seen to be right before, and a large one before its last bytes are sent.
+        """
         reader = _open(part)
         gone: asyncio.Task[None] | None = None
         with reader:
@@ -414,25 +422,26 @@ class App:
                 gone = asyncio.get_running_loop().create_task(_until_gone(receive))
             waiting, now = self._enter(exchange), self.pace.now
             try:
-                answer.headers["content-length"] = str(part.stop - part.start)
-                await self._start(answer, exchange, send)
-                place = part.start
-                while place < part.stop:
-                    piece = await reader.read(place, part.stop - place)
-                    if not piece:
-                        raise FileDamaged(f"{part.path.name} became shorter while it was read")
-                    place += len(piece)
-                    waiting.since = now()
-                    await send({"type": "http.response.body", "body": piece, "more_body": place < part.stop})
-                    waiting.since = None
-                    exchange.sent += len(piece)
-                    if gone is not None:
-                        # Without this nobody else's turn would come: a send to a client that
-                        # has gone, or that takes all at once, does not wait.
-                        await asyncio.sleep(0)
-                        if gone.done():
-                            raise ClientGone
-                if part.start == part.stop:
+                whole = part.stop - part.start
+                answer.headers["content-length"] = str(whole)
+                async with aclosing(proven_pieces(reader, part)) as pieces:
+                    async for piece in pieces:
+                        if not exchange.started:
+                            await self._start(answer, exchange, send)
+                        sent = exchange.sent + len(piece)
+                        message = {"type": "http.response.body", "body": piece, "more_body": sent < whole}
+                        waiting.since = now()
+                        await send(message)
+                        waiting.since = None
+                        exchange.sent = sent
+                        if gone is not None:
+                            # Without this nobody else's turn would come: a send to a client that
+                            # has gone, or that takes all at once, does not wait.
+                            await asyncio.sleep(0)
+                            if gone.done():
+                                raise ClientGone
+                if not whole:
+                    await self._start(answer, exchange, send)
                     await send({"type": "http.response.body", "body": b""})
             finally:
                 if gone is not None:

@@ -25,7 +25,7 @@ from sealift.registry.blob_store.free_space import FreeSpace
 from sealift.registry.blobs import Blobs
 from sealift.registry.board import Slot
 from sealift.registry.catalog.database import Catalog
-from sealift.registry.collector import Collector
+from sealift.registry.collector import Collected, Collector
 from sealift.registry.counters import Alarms, Counters, RequestCounters
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Answer, Call
@@ -40,13 +40,14 @@ from sealift.registry.management.repository_routes import RepositoryRoutes
 from sealift.registry.management.routes import Management
 from sealift.registry.management.tag_routes import TagRoutes
 from sealift.registry.manifests import Manifests
-from sealift.registry.metrics import COLLECTED, WORKER_STARTS
+from sealift.registry.metrics import ALARMS, COLLECTED, COLLECTED_BYTES, WORKER_STARTS
 from sealift.registry.pace import Pace, Patience
 from sealift.registry.readiness import Readiness, catalog_check, directory_check, disk_check
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
 from sealift.registry.room import Room
-from sealift.registry.settings import Collection, Limits, Tags, Tokens
+from sealift.registry.scrubber import Scrubber
+from sealift.registry.settings import Collection, Limits, Scrubbing, Tags, Tokens
 from sealift.registry.uploads import Uploads
 from sealift.registry.watchers import Watchers
 
@@ -70,6 +71,7 @@ class Parts:
     reserve_bytes: int | None = None
     """See `FreeSpace`."""
 
+    scrubbing: Scrubbing = field(default_factory=Scrubbing)
     workers: int = 1
     """Processes that share this machine's cores: one password is checked per core at a time."""
 
@@ -118,8 +120,18 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         now=time.time,
     )
     guard = Guard(catalog, issuer=issuer, passwords=passwords, audit=audit)
+    loop = asyncio.get_running_loop()
+
+    def alarmed() -> None:
+        loop.call_soon_threadsafe(counters.add, ALARMS, "blob")  # damage is found in threads, too
+
+    store.alarms.told = alarmed
     collector = Collector(
-        catalog=catalog, store=store, settings=parts.collection, lock=parts.data.collector_lock
+        catalog=catalog,
+        store=store,
+        settings=parts.collection,
+        lock=parts.data.collector_lock,
+        collected=lambda found: _count(counters, found),
     )
     management = Management(
         accounts=AccountRoutes(
@@ -140,7 +152,7 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
     readiness.add("blobs", directory_check(parts.data.blobs, parts.data.uploads))
     readiness.add("disk", disk_check(parts.data.path))
     app = App(
-        _routes(catalog, store, guard, parts, room=room, alarms=alarms),
+        _routes(catalog, store, guard, parts, room),
         guard=guard,
         tokens=TokenEndpoint(guard, issuer),
         management=management,
@@ -153,13 +165,18 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
             access_log=access_log,
         ),
     )
+    scrubber = Scrubber(
+        parts.data.path, catalog, store, parts.scrubbing, is_busy=lambda: not app.pace.is_idle
+    )
     background = [
         asyncio.create_task(_sweep(catalog, store, parts.limits, counters)),
         asyncio.create_task(collector.run_for_ever()),
+        asyncio.create_task(scrubber.run()),
     ]
     try:
         yield app
     finally:
+        scrubber.stop()
         for task in background:
             task.cancel()
         await asyncio.wait(background)
@@ -172,15 +189,15 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
 
 
 def _routes(
-    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, parts: Parts, *, room: Room, alarms: Alarms
+    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, parts: Parts, room: Room
 ) -> dict[Endpoint, Route]:
     """Every endpoint of the registry protocol: who answers, and what it takes."""
     limits = parts.limits
-    blobs = Blobs(catalog, store, parts.collection, alarms)
-    uploads = Uploads(catalog, store, limits, room=room, alarms=alarms)
-    manifests = Manifests(catalog, store, limits, room=room, alarms=alarms)
+    blobs = Blobs(catalog, store, parts.collection)
+    uploads = Uploads(catalog, store, limits, room=room)
+    manifests = Manifests(catalog, store, limits, room=room)
     listings = Listings(catalog, limits)
-    referrers = Referrers(catalog, limits)
+    referrers = Referrers(catalog, limits, store.alarms)
 
     async def list_repositories(call: Call) -> Answer:
         return await listings.repositories(call, guard.visible(call.principal))
@@ -206,6 +223,18 @@ def _routes(
 async def _base(call: Call) -> Answer:  # noqa: ARG001  one signature for all handlers
     """End-1: whoever gets here speaks the protocol and is known. Spec: distribution-spec v1.1.1, end-1."""
     return Answer(status=200, headers={"content-type": "application/json"}, body=b"{}")
+
+
+def _count(counters: Counters, found: Collected) -> None:
+    """Have what a collection found in the metrics."""
+    for kind, number in (
+        ("manifest", found.manifests),
+        ("link", found.links),
+        ("blob", found.blobs),
+        ("stray", found.strays),
+    ):
+        counters.add(COLLECTED, kind, amount=number)
+    counters.add(COLLECTED_BYTES, amount=found.bytes)
 
 
 async def _sweep(catalog: Catalog, store: FilesystemBlobStore, limits: Limits, counters: Counters) -> None:

@@ -7,25 +7,21 @@ Spec: distribution-spec v1.1.1, "Pulling blobs", "Deleting Blobs"; RFC 9110,
 sections 13 and 14.
 """
 
-import logging
 from typing import Final
 
 from sealift.image.digest import Digest
 from sealift.protocol.byte_range import Unsatisfiable, parse_range, write_content_range
 from sealift.protocol.error_codes import ErrorCode
-from sealift.registry.blob_store.blob_store import BlobDamaged, BlobStore
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.blob_store import BlobStore
 from sealift.registry.catalog.blob_links import linked_size, manifest_that_needs, unlink_blob
 from sealift.registry.catalog.database import Catalog, Transaction
 from sealift.registry.catalog.repositories import repository_id
 from sealift.registry.catalog.reviews import link_watched_since, renew_link
-from sealift.registry.counters import Alarms
 from sealift.registry.entity_tags import entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal, damage_refusal
 from sealift.registry.settings import Collection
-
-log = logging.getLogger(__name__)
-
 
 RENEWED_AFTER_PART: Final = 4
 """A blob that is waiting to be collected begins anew when it is asked for after this part of
@@ -35,13 +31,10 @@ the grace: whoever is told that it is there has the rest of the grace to push a 
 class Blobs:
     """The handlers of ``/v2/<name>/blobs/<digest>``."""
 
-    def __init__(
-        self, catalog: Catalog, store: BlobStore, collection: Collection, alarms: Alarms | None = None
-    ) -> None:
+    def __init__(self, catalog: Catalog, store: BlobStore, collection: Collection) -> None:
         self._catalog = catalog
         self._store = store
         self._renew_after = int(collection.grace_seconds * 1_000_000 / RENEWED_AFTER_PART)
-        self._alarms = alarms or Alarms()
 
     async def get(self, call: Call) -> Answer:
         """A blob, or one range of it.
@@ -80,7 +73,7 @@ class Blobs:
                 headers["content-range"] = write_content_range(start, stop, size)
                 content = self._store.content(digest, size=size, start=start, stop=stop)
         except BlobDamaged as damaged:
-            self._alarms.sound("blob", "%s (asked for in %s)", damaged, name)
+            self._store.alarms.sound(damaged, f"asked for in {name}")
             if call.method == "HEAD":
                 raise _unknown(digest) from None
             raise damage_refusal(damaged) from None

@@ -25,7 +25,7 @@ import fcntl
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +124,9 @@ class Collector:
     lock: Path
     """A file that whoever collects holds locked."""
 
+    collected: Callable[[Collected], None] = lambda _: None
+    """Told what each run has found."""
+
     total: Collected = field(default_factory=Collected)
     _place: int = 0
 
@@ -155,6 +158,7 @@ class Collector:
             await self._review_blobs(before, found)
             await self._look_for_strays(places, found)
         self.total.add(found)
+        self.collected(found)
         if found.manifests or found.links or found.blobs or found.strays:
             log.info(
                 "collected %d manifests, %d links, %d blobs and %d strays: %d bytes are free",

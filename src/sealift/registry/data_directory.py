@@ -4,12 +4,14 @@
 
     DATA/format            the number of the format of all this
     DATA/lock              held by the process tree that serves
-    DATA/collector.lock    held by whoever collects, or copies
     DATA/catalog.sqlite3   all that is no blob
     DATA/blobs/sha256/ab/  a file per blob, named by its digest
     DATA/uploads/          blobs on their way in
+    DATA/damaged/          which blobs were seen to hold the wrong bytes
     DATA/backups/          copies of the catalog from before an upgrade
     DATA/reserve           room for deletes on a full disk, see `sealift.registry.catalog.ballast`
+    DATA/collector.lock    held by whoever deletes blobs, shared by whoever copies them
+    DATA/scrub.json        how far the reading of all blobs has come; scrub.lock is who does it
     DATA/admin-password    see `sealift.registry.access`
 """
 
@@ -69,6 +71,11 @@ class DataDirectory:
         """The directory of unfinished uploads. On one file system with `blobs`: they move by rename."""
         return self.path / "uploads"
 
+    @property
+    def damaged(self) -> Path:
+        """Where it is remembered which blobs are damaged."""
+        return self.path / "damaged"
+
     def prepare(self) -> None:
         """Make the directory, or see that it is ours, and bring its catalog up to date.
 
@@ -79,13 +86,7 @@ class DataDirectory:
             CatalogFailed: Its catalog cannot be made or read.
             CatalogTooNew: Its catalog is newer.
         """
-        found = self._format()
-        if found is not None and found > FORMAT:
-            raise DataDirectoryRefused(
-                f"the data directory {self.path} has format {found}, which this Sealift does not know",
-                why=f"it was written by a newer Sealift; this one knows formats up to {FORMAT}",
-                hint="start the newer Sealift, or give another directory with --data",
-            )
+        found = self.see_format()
         try:
             for directory in (self.blobs, self.uploads):
                 directory.mkdir(mode=0o700, exist_ok=True)
@@ -113,6 +114,21 @@ class DataDirectory:
                 or there is no right to it.
         """
         return DirectoryLock.take(self.path)
+
+    def see_format(self) -> int | None:
+        """The format that is written there, or None where nothing is written yet.
+
+        Raises:
+            DataDirectoryRefused: It is newer, or cannot be read.
+        """
+        found = self._format()
+        if found is not None and found > FORMAT:
+            raise DataDirectoryRefused(
+                f"the data directory {self.path} has format {found}, which this Sealift does not know",
+                why=f"it was written by a newer Sealift; this one knows formats up to {FORMAT}",
+                hint="start the newer Sealift, or give another directory with --data",
+            )
+        return found
 
     def _format(self) -> int | None:
         """The format that is written there, or None where nothing is written yet."""

@@ -5,9 +5,11 @@ let it pass, and writes the `Answer`; no handler sees ASGI, a token or a header
 that it did not ask for.
 """
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,39 @@ class Principal:
 ANONYMOUS = Principal(id=None, name="anonymous")
 
 
+class FileProof(Protocol):
+    """How whoever sends a file sees that it holds what it should.
+
+    The last bytes are sent after `settle` or `see_whole` have returned. What
+    they raise ends the answer short of what was announced, so that its client
+    knows.
+    """
+
+    @property
+    def algorithm(self) -> str:
+        """The name of the hash that the whole file is to be put through, for `hashlib`."""
+
+    def is_known(self, descriptor: int) -> bool:
+        """Whether the open file was seen to be right before, and not touched since."""
+
+    def forget(self) -> None:
+        """What was seen before was in memory, and now the file comes from the disk."""
+
+    async def settle(self, encoded: str, descriptor: int, before: os.stat_result) -> None:
+        """The whole open file was read, and its hash is `encoded`; `before` is its state when that began.
+
+        Raises:
+            SealiftError: It is the wrong one.
+        """
+
+    async def see_whole(self, descriptor: int) -> None:
+        """Read the open file to its end; for whoever sends only a part of it.
+
+        Raises:
+            SealiftError: It does not hold what it should.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSlice:
     """Bytes of a stored file, from `start` up to, not including, `stop`."""
@@ -33,6 +68,8 @@ class FileSlice:
     path: Path
     start: int
     stop: int
+    proof: FileProof | None = field(default=None, compare=False)
+    """What it is held against; None is a file that nothing is known of."""
 
 
 @dataclass(slots=True, kw_only=True)

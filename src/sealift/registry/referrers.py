@@ -15,10 +15,13 @@ import msgspec
 from sealift.image.digest import Digest
 from sealift.image.manifest import OCI_INDEX
 from sealift.protocol.endpoints import referrers_path
+from sealift.registry.blob_store.alarms import Alarms
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.catalog.database import Catalog
 from sealift.registry.catalog.manifests import Referrer, referrers_after
 from sealift.registry.catalog.repositories import repository_id
 from sealift.registry.exchange import Answer, Call
+from sealift.registry.refusal import damage_refusal
 from sealift.registry.settings import Limits
 
 MOST_BYTES: Final = 4 * 1024 * 1024
@@ -35,16 +38,24 @@ _ANNOTATIONS = msgspec.json.Decoder(_Annotated)
 class Referrers:
     """The handler of ``/v2/<name>/referrers/<digest>``."""
 
-    def __init__(self, catalog: Catalog, limits: Limits) -> None:
+    def __init__(self, catalog: Catalog, limits: Limits, alarms: Alarms) -> None:
         self._catalog = catalog
+        self._alarms = alarms
         self._limits = limits
 
     async def get(self, call: Call) -> Answer:
-        """An index of all that refers to a manifest, or one page of it."""
+        """An index of all that refers to a manifest, or one page of it.
+
+        Raises:
+            RegistryRefusal: UNKNOWN (500) where the bytes of one are not those
+                of its digest: its annotations stand in the list.
+        """
         name, subject = call.path["name"], Digest.parse(call.path["digest"])
         wanted = call.query.get("artifactType", ("",))[0] or None
         last = call.query.get("last", ("",))[0]
         found, more = self._page(name, subject, wanted, last)
+        for each in found:
+            self._see_right(name, each)
         body = msgspec.json.encode(
             {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_entry(each) for each in found]}
         )
@@ -70,6 +81,15 @@ class Referrers:
                 return found, True
             found.append(each)
         return found, False
+
+    def _see_right(self, name: str, referrer: Referrer) -> None:
+        """See that the database gave back what was pushed."""
+        digest = Digest.parse(referrer.digest)
+        if Digest.of(referrer.body, digest.algorithm) != digest:
+            size = len(referrer.body)
+            damaged = BlobDamaged(digest, expected=size, found=size, kind="manifest")
+            self._alarms.sound(damaged, f"listed as a referrer in {name}")
+            raise damage_refusal(damaged)
 
 
 def _entry(referrer: Referrer) -> dict[str, Any]:

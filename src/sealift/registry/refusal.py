@@ -5,7 +5,8 @@ from typing import Any
 
 from sealift.errors import SealiftError
 from sealift.protocol.error_codes import ErrorCode
-from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.blob_store import StorageRefused
 from sealift.registry.settings import Limits
 
 

@@ -11,10 +11,12 @@ from sealift.errors import SealiftError
 from sealift.protocol.endpoints import BadPath, MethodNotAllowed, NoRoute
 from sealift.protocol.error_codes import ErrorCode, ProtocolError, write_errors
 from sealift.registry.access.passwords import TooManyChecks
-from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
+from sealift.registry.blob_store.blob_store import StorageRefused
 from sealift.registry.catalog.database import CatalogFailed
 from sealift.registry.counters import Alarms
 from sealift.registry.exchange import Answer
+from sealift.registry.file_reader import FileDamaged
 from sealift.registry.management.routes import as_refusal
 from sealift.registry.refusal import RegistryRefusal
 
@@ -28,10 +30,6 @@ BUSY_RETRY_SECONDS: Final = 5
 
 NO_FILES_LEFT: Final = frozenset({errno.EMFILE, errno.ENFILE})
 """What the system says where this process, or all of them, may open no more files. It passes."""
-
-
-class FileDamaged(Exception):
-    """A stored file is not what the catalog says. The message is for the log, and has no secret."""
 
 
 def unmatched(found: NoRoute | MethodNotAllowed | BadPath) -> RegistryRefusal:

@@ -51,6 +51,22 @@ class Tags:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scrubbing:
+    """How all that is stored is read from time to time, to find what has rotted."""
+
+    mebibytes_per_second: float = 16.0
+    """The most that is read, and a quarter of it while clients are served; 0 is off."""
+
+    every_days: float = 7.0
+    """From one beginning to the next; 0 is off."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it is done at all."""
+        return self.mebibytes_per_second > 0 and self.every_days > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
     """When content goes that nobody needs."""
 

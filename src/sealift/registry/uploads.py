@@ -12,7 +12,6 @@ Spec: distribution-spec v1.1.1, "Pushing blobs", "Mounting a blob from another
 repository"; R-OCI-5 to R-OCI-14.
 """
 
-import logging
 from typing import Final
 from uuid import uuid4
 
@@ -20,6 +19,7 @@ from sealift.image.digest import Digest, DigestMismatch, MalformedDigest
 from sealift.protocol.byte_range import MalformedRange, parse_content_range, write_range
 from sealift.protocol.endpoints import blob_path, upload_path
 from sealift.protocol.error_codes import ErrorCode
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import (
     BlobStore,
     StagedBlob,
@@ -39,13 +39,10 @@ from sealift.registry.catalog.uploads import (
     open_uploads,
     touch_upload,
 )
-from sealift.registry.counters import Alarms
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal, refuse_long_name, storage_refusal
 from sealift.registry.room import BeyondQuota, Room
 from sealift.registry.settings import Limits
-
-log = logging.getLogger(__name__)
 
 KEPT_ALGORITHMS: Final = frozenset({"sha256", "sha512"})
 """What a blob may be called by here. Spec: image-spec v1.1, "Registered algorithms"."""
@@ -64,13 +61,11 @@ class Uploads:
         limits: Limits,
         *,
         room: Room | None = None,
-        alarms: Alarms | None = None,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._limits = limits
         self._room = room or Room(catalog)
-        self._alarms = alarms or Alarms()
 
     async def start(self, call: Call) -> Answer:
         """Begin an upload; or take the whole blob, or one of another repository, at once.
@@ -254,9 +249,8 @@ class Uploads:
             return None
         stored = await self._store.size_of(digest)
         if stored != found[1]:
-            self._alarms.sound(
-                "blob", "the stored blob %s has %s bytes and should have %d", digest, stored, found[1]
-            )
+            damaged = BlobDamaged(digest, expected=found[1], found=stored)
+            self._store.alarms.sound(damaged, f"to be mounted into {call.path['name']}")
             return None
         now = self._catalog.now()
 

@@ -152,7 +152,7 @@ class Disk:
                 last = written
 
     def _is_here(self, path: str) -> bool:
-        # SQLite makes the one anew, and the other holds room and no bytes: a server starts with it or without.
+        # SQLite makes the one anew; the other holds room and no bytes: a server starts with it or without.
         return path.startswith(self._root + "/") and not path.endswith(("-shm", "/reserve"))
 
     def _follow(self, call: SystemCall) -> bool:

@@ -11,32 +11,11 @@ from typing import ClassVar, Final, Protocol
 
 from sealift.errors import SealiftError
 from sealift.image.digest import Digest
+from sealift.registry.blob_store.alarms import Alarms
 from sealift.registry.exchange import FileSlice
 
 MOST_BYTES: Final = 2**63 - 1
 """Bytes of one blob, where nobody sets less."""
-
-
-class BlobDamaged(SealiftError):
-    """The store does not hold what it should: the object is missing, or not as long as it was.
-
-    Attributes:
-        digest: Which blob.
-        expected: Bytes it has by the catalog.
-        found: Bytes there are, or None where there is nothing.
-    """
-
-    exit_status: ClassVar[int] = 7
-
-    def __init__(self, digest: Digest, *, expected: int, found: int | None) -> None:
-        there = "is missing" if found is None else f"has {found} bytes"
-        super().__init__(
-            f"the stored blob {digest} {there}, and it should have {expected} bytes",
-            hint="push an image that holds it again: that puts it right",
-        )
-        self.digest = digest
-        self.expected = expected
-        self.found = found
 
 
 class StorageRefused(SealiftError):
@@ -127,8 +106,11 @@ class StagedBlob(Protocol):
 class BlobStore(Protocol):
     """Keeps bytes under their digest, and gives them back unchanged."""
 
+    alarms: Alarms
+    """What was found damaged by this process."""
+
     async def size_of(self, digest: Digest) -> int | None:
-        """The size in bytes, or None where the store does not have the blob."""
+        """The size in bytes, or None where the store does not have the blob, or knows it to be damaged."""
 
     def content(
         self, digest: Digest, *, size: int, start: int = 0, stop: int | None = None
@@ -142,7 +124,9 @@ class BlobStore(Protocol):
             stop: The byte after the last; None is the end.
 
         Raises:
-            BlobDamaged: What is stored is missing or not `size` bytes long.
+            BlobDamaged: What is stored is missing, not `size` bytes long, or
+                known to have other bytes. Where only reading can tell, the
+                form says so before it has given all of them.
         """
 
     def read(self, digest: Digest, *, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:

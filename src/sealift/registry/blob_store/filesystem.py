@@ -19,17 +19,21 @@ from typing import Final
 from uuid import uuid4
 
 from sealift.image.digest import Digest, MalformedDigest
+from sealift.registry.blob_store.alarms import Alarms
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import (
     MOST_BYTES,
-    BlobDamaged,
     StorageRefused,
     StoredBlob,
     UploadBusy,
     UploadMissing,
 )
+from sealift.registry.blob_store.damage_marks import DamageMarks
 from sealift.registry.blob_store.disk import Disk
 from sealift.registry.blob_store.disk_threads import DiskThreads
+from sealift.registry.blob_store.file_stamp import FileStamp
 from sealift.registry.blob_store.free_space import FreeSpace
+from sealift.registry.blob_store.proofs import BlobProof, Proofs
 from sealift.registry.blob_store.running_hash import RunningHash
 from sealift.registry.blob_store.staged_file import (
     BATCH,
@@ -62,6 +66,7 @@ class FilesystemBlobStore:
         blobs: Path,
         uploads: Path,
         disk: Disk | None = None,
+        damaged: Path | None = None,
         threads: int = 16,
         now: Callable[[], float] = time.time,
         free: FreeSpace | None = None,
@@ -72,6 +77,7 @@ class FilesystemBlobStore:
             blobs: Where blobs stay.
             uploads: Where they are while they arrive.
             disk: What the file operations go through.
+            damaged: Where it is remembered which of them are damaged; beside `blobs` by default.
             threads: The most operations on the disk at a time.
             now: The clock that the age of an upload is measured with, in seconds.
             free: What uploads leave free of the disk; None is nothing.
@@ -83,9 +89,14 @@ class FilesystemBlobStore:
         self._free = free
         self._threads = DiskThreads(threads)
         self._hashes: OrderedDict[str, RunningHash] = OrderedDict()
+        self.alarms = Alarms()
+        """What was found damaged."""
+        self.proofs = Proofs(DamageMarks(damaged or blobs.with_name("damaged")), self.alarms, self._threads)
+        """Which files were seen to be right."""
 
     def close(self) -> None:
         """Wait for what the threads are doing and end them."""
+        self.proofs.stop()
         self._threads.close()
 
     # -------------------------------------------------------------- blobs
@@ -96,15 +107,21 @@ class FilesystemBlobStore:
 
     async def size_of(self, digest: Digest) -> int | None:
         """See `BlobStore.size_of`."""
-        return _size_at(self.path_of(digest))
+        stamp = _stamp_at(self.path_of(digest))
+        return None if stamp is None or self.proofs.marks.has(digest, stamp) else stamp.size
 
     def content(self, digest: Digest, *, size: int, start: int = 0, stop: int | None = None) -> FileSlice:
         """See `BlobStore.content`. Here it is a slice of a file: the door chooses how to send it."""
         path = self.path_of(digest)
-        found = _size_at(path)
-        if found != size:
-            raise BlobDamaged(digest, expected=size, found=found)
-        return FileSlice(path=path, start=start, stop=size if stop is None else stop)
+        stamp = _stamp_at(path)
+        if stamp is None or stamp.size != size or self.proofs.marks.has(digest, stamp):
+            raise BlobDamaged(digest, expected=size, found=None if stamp is None else stamp.size)
+        return FileSlice(
+            path=path,
+            start=start,
+            stop=size if stop is None else stop,
+            proof=BlobProof(self.proofs, digest),
+        )
 
     async def read(self, digest: Digest, *, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """See `BlobStore.read`."""
@@ -121,6 +138,25 @@ class FilesystemBlobStore:
                     raise BlobDamaged(digest, expected=stop, found=start)
                 start += len(piece)
                 yield piece
+        finally:
+            os.close(descriptor)
+
+    async def examine(self, digest: Digest, *, size: int, pause: Callable[[int], None]) -> None:
+        """Read a blob to its end, to see that it is still what it was. See `Proofs.examine`.
+
+        Raises:
+            BlobDamaged: It is not.
+            ProofStopped: The process ends.
+        """
+        try:
+            descriptor = os.open(self.path_of(digest), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise BlobDamaged(digest, expected=size, found=None) from None
+        try:
+            stamp = FileStamp.of(os.fstat(descriptor))
+            if stamp.size != size or self.proofs.marks.has(digest, stamp):
+                raise BlobDamaged(digest, expected=size, found=stamp.size)
+            await self.proofs.examine(digest, descriptor, pause=pause)
         finally:
             os.close(descriptor)
 
@@ -148,6 +184,8 @@ class FilesystemBlobStore:
     async def delete(self, digest: Digest) -> None:
         """See `BlobStore.delete`."""
         await self._threads.run(self._disk.remove, self.path_of(digest))
+        self.proofs.forget(digest)
+        self.proofs.marks.clear(digest)
 
     @asynccontextmanager
     async def pinned(self, digest: Digest) -> AsyncIterator[None]:
@@ -225,7 +263,14 @@ class FilesystemBlobStore:
         path = self._upload_path(upload_id)
         descriptor = open_locked(path)
         try:
-            staged = StagedFile(path, descriptor, blobs=self._blobs, disk=self._disk, threads=self._threads)
+            staged = StagedFile(
+                path,
+                descriptor,
+                blobs=self._blobs,
+                disk=self._disk,
+                threads=self._threads,
+                proofs=self.proofs,
+            )
             staged.free = self._free
             staged.hash = self._hashes.pop(upload_id, None)
             try:
@@ -269,6 +314,13 @@ class FilesystemBlobStore:
         if _UPLOAD_ID.fullmatch(upload_id) is None:
             raise UploadMissing(f"there is no upload {ascii(upload_id)[:80]}")
         return self._uploads / upload_id
+
+
+def _stamp_at(path: Path) -> FileStamp | None:
+    try:
+        return FileStamp.of(path.stat())
+    except FileNotFoundError:
+        return None
 
 
 def _open_directory(path: Path) -> int:

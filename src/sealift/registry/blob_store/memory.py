@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from sealift.image.digest import Digest, DigestMismatch
+from sealift.registry.blob_store.alarms import Alarms
+from sealift.registry.blob_store.blob_damaged import BlobDamaged
 from sealift.registry.blob_store.blob_store import (
     MOST_BYTES,
-    BlobDamaged,
     StoredBlob,
     UploadBusy,
     UploadMissing,
@@ -27,6 +28,8 @@ class MemoryBlobStore:
     def __init__(self) -> None:
         self.blobs: dict[Digest, bytes] = {}
         """What is stored. A test damages it here."""
+        self.alarms = Alarms()
+        """What was found damaged."""
         self._uploads: dict[str, bytearray] = {}
         self._held: set[str] = set()
         self._pins: Counter[Digest] = Counter()
@@ -35,14 +38,14 @@ class MemoryBlobStore:
     async def size_of(self, digest: Digest) -> int | None:
         """See `BlobStore.size_of`."""
         blob = self.blobs.get(digest)
-        return None if blob is None else len(blob)
+        return None if blob is None or Digest.of(blob, digest.algorithm) != digest else len(blob)
 
     def content(
         self, digest: Digest, *, size: int, start: int = 0, stop: int | None = None
     ) -> AsyncIterator[bytes]:
         """See `BlobStore.content`."""
         blob = self.blobs.get(digest)
-        if blob is None or len(blob) != size:
+        if blob is None or len(blob) != size or Digest.of(blob, digest.algorithm) != digest:
             raise BlobDamaged(digest, expected=size, found=None if blob is None else len(blob))
         return self.read(digest, start=start, stop=stop)
 

@@ -24,7 +24,9 @@ from sealift.registry.blob_store.blob_store import (
 )
 from sealift.registry.blob_store.disk import Disk
 from sealift.registry.blob_store.disk_threads import DiskThreads, settle
+from sealift.registry.blob_store.file_stamp import FileStamp
 from sealift.registry.blob_store.free_space import FreeSpace
+from sealift.registry.blob_store.proofs import Proofs
 from sealift.registry.blob_store.running_hash import RunningHash
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,9 @@ def open_locked(path: Path) -> int:
 class StagedFile:
     """See `sealift.registry.blob_store.blob_store.StagedBlob`."""
 
-    def __init__(self, path: Path, descriptor: int, *, blobs: Path, disk: Disk, threads: DiskThreads) -> None:
+    def __init__(
+        self, path: Path, descriptor: int, *, blobs: Path, disk: Disk, threads: DiskThreads, proofs: Proofs
+    ) -> None:
         """Take over an upload's file.
 
         Args:
@@ -79,6 +83,7 @@ class StagedFile:
             blobs: The root of the directories where blobs stay.
             disk: What the file operations go through.
             threads: Where they run.
+            proofs: Who is told that a blob was hashed, and is right.
         """
         self.path = path
         self.hash: RunningHash | None = None
@@ -91,6 +96,7 @@ class StagedFile:
         self._blobs = blobs
         self._disk = disk
         self._threads = threads
+        self._proofs = proofs
         self._size = os.fstat(descriptor).st_size
 
     @property
@@ -183,8 +189,12 @@ class StagedFile:
             self.is_gone = True
             # also where it was there already: another process may have renamed it and not come this far
             self._disk.sync_directory(target.parent)
+            self._proofs.remember(expected, FileStamp.of(target.stat()))
         except OSError as refused:
             raise storage_refused(refused) from refused
+        if self._proofs.marks.clear(expected):
+            self._proofs.alarms.healed += 1
+            log.warning("the stored blob %s was damaged; a push has put it right", expected)
 
     def _sync(self) -> None:
         """Have the bytes on the disk; where that fails once, the upload ends.

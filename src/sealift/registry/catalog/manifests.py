@@ -53,9 +53,15 @@ _SIZE = Query(
 )
 _PUT = sqlite.insert(manifest)
 _ADD = Query(
-    # the bytes of a digest are always the same; what they were sent as may have been wrong before
+    # The bytes of a digest are always the same, unless those that are here were damaged on the disk;
+    # what they were sent as may have been wrong before.
     _PUT.on_conflict_do_update(
-        index_elements=["repository_id", "digest"], set_={"media_type": _PUT.excluded.media_type}
+        index_elements=["repository_id", "digest"],
+        set_={
+            "media_type": _PUT.excluded.media_type,
+            "size": _PUT.excluded.size,
+            "body": _PUT.excluded.body,
+        },
     ),
     columns=(
         "repository_id",

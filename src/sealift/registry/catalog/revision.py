@@ -41,18 +41,14 @@ def prepare(path: Path, *, backups: Path, known: Collection[str] = REVISIONS) ->
         CatalogTooNew: The database is newer than this code.
     """
     with closing(connect(path)) as connection:
-        found = _revision(connection)
+        found = revision_of(connection)
         if found == HEAD:
             return None
         if found is None:
             _create(connection)
             return None
         if found not in known:
-            raise CatalogTooNew(
-                f"the catalog {path} has revision {found}, which this Sealift does not know",
-                why=f"it was written by a newer Sealift; this one knows revisions up to {HEAD}",
-                hint="start the newer Sealift, or restore a backup made with this one",
-            )
+            raise too_new(path, found)
         backups.mkdir(mode=0o700, exist_ok=True)
         copy = backups / f"{path.stem}-{found}.sqlite3"
         _back_up(connection, copy)
@@ -60,7 +56,16 @@ def prepare(path: Path, *, backups: Path, known: Collection[str] = REVISIONS) ->
     return copy
 
 
-def _revision(connection: sqlite3.Connection) -> str | None:
+def too_new(path: Path, found: str) -> CatalogTooNew:
+    """The refusal of a catalog with a revision that is not known here."""
+    return CatalogTooNew(
+        f"the catalog {path} has revision {found}, which this Sealift does not know",
+        why=f"it was written by a newer Sealift; this one knows revisions up to {HEAD}",
+        hint="start the newer Sealift, or restore a backup made with this one",
+    )
+
+
+def revision_of(connection: sqlite3.Connection) -> str | None:
     """The revision the database says it has, or None for an empty database."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "alembic_version" not in tables:
