@@ -39,11 +39,13 @@ class BarProgress:
         self._drawing = drawing
         self._tasks: dict[Digest, TaskID] = {}
         self._passed: dict[Digest, int] = {}
+        self._total = 0
         self._all = bars.add_task("all", total=0)
 
     def begin(self, descriptors: Sequence[Descriptor]) -> None:
-        """Show how much there is."""
-        self._bars.update(self._all, total=sum(each.size for each in descriptors))
+        """Show how much there is by now."""
+        self._total += sum(each.size for each in descriptors)
+        self._bars.update(self._all, total=self._total)
 
     def restart(self, descriptor: Descriptor) -> None:
         """A bar from its beginning; what passed in vain is taken off the whole."""
@@ -67,7 +69,7 @@ class BarProgress:
         task = self._tasks.pop(descriptor.digest, None)
         if task is not None:
             self._bars.remove_task(task)
-        self._bars.advance(self._all, descriptor.size - self._passed.get(descriptor.digest, 0))
+        self._bars.advance(self._all, descriptor.size - self._passed.pop(descriptor.digest, 0))
         with self._drawing:
             self._bars.console.print(blob_line(descriptor, delivery.value), highlight=False, markup=False)
 

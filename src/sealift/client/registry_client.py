@@ -9,7 +9,7 @@ Spec: OCI distribution-spec v1.1.1, end-1 to end-11; R-OCI-*.
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import Final
@@ -24,7 +24,7 @@ from sealift.client.errors import (
     UnusableManifest,
 )
 from sealift.client.keyring import Keyring
-from sealift.client.origin import Origin
+from sealift.client.listings import Listings
 from sealift.client.session import Call, Host, Session, SessionOptions, repository_call
 from sealift.credentials.credential import Credential, SecretText
 from sealift.image.descriptor import Descriptor
@@ -36,26 +36,12 @@ from sealift.image.manifest import (
     Manifest,
 )
 from sealift.image.reference import ImageReference, Repository
-from sealift.protocol.endpoints import blob_path, catalog_path, manifest_path, tags_path
-from sealift.protocol.page import next_url
-from sealift.protocol.scope import CATALOG, repository_scope
+from sealift.protocol.endpoints import blob_path, manifest_path
+from sealift.protocol.scope import repository_scope
 from sealift.transport.http import ConnectionBroken, Response, Transport
-from sealift.transport.redaction import printable
 
 ACCEPT: Final = ", ".join((*MANIFEST_TYPES, "*/*"))
 """All four types by name, since distribution v3 looks for them literally (R-OCI-16)."""
-
-MAX_PAGE = 8 * 1024 * 1024
-"""Bytes of one page of tags or repositories."""
-
-MAX_PAGES = 100_000
-"""Pages of one list: a registry that links on for ever is not followed for ever."""
-
-PAGE_SIZE = 1000
-"""Names that we ask for at once. A registry may give fewer."""
-
-MAX_NAME = 1024
-"""Characters of a name in a list that we pass on."""
 
 UPLOAD_ATTEMPTS = 3
 """How often a blob is sent from its beginning before we give up."""
@@ -106,6 +92,7 @@ class RegistryClient:
         self._session = session if session is not None else Session(transport, keyring, options)
         self._uploads = BlobUploads(self._session)
         self._downloads = BlobDownloads(self._session, transport)
+        self._listings = Listings(self._session)
 
     async def ping(self, registry: str) -> Host:
         """Where `registry` is and how it challenges; no credential is sent (end-1).
@@ -281,57 +268,25 @@ class RegistryClient:
 
     # ------------------------------------------------------------------ lists
 
-    async def tags(self, repository: Repository) -> AsyncIterator[str]:
+    def tags(self, repository: Repository) -> AsyncIterator[str]:
         """Every tag of a repository, page by page, in the registry's order (end-8).
 
         Raises:
             NotFound: no such repository, or not for us.
         """
-        call = repository_call(
-            repository,
-            "GET",
-            tags_path(repository.dial_path, n=PAGE_SIZE),
-            doing=f"list the tags of {repository}",
-            scopes=(repository_scope(repository.dial_path, "pull"),),
-        )
-        async for name in self._pages(call, "tags"):
-            yield name
+        return self._listings.tags(repository)
 
-    async def repositories(self, registry: str) -> AsyncIterator[str]:
+    def repositories(self, registry: str) -> AsyncIterator[str]:
         """Every repository of a registry that lists them, as far as we may see them."""
-        call = Call(
-            registry=registry,
-            path="",
-            method="GET",
-            target=catalog_path(n=PAGE_SIZE),
-            doing=f"list the repositories of {registry}",
-            scopes=(CATALOG,),
-        )
-        async for name in self._pages(call, "repositories"):
-            yield name
+        return self._listings.repositories(registry)
 
-    async def _pages(self, call: Call, key: str) -> AsyncIterator[str]:
-        """The names of all pages. A link in circles or to another host ends it with an error."""
-        seen: set[str] = set()
-        home = (await self._session.settle(call.registry)).origin
-        while True:
-            response = await self._session.send(call)
-            for name in await _names(response, key, call.doing):
-                yield name
-            link = next_url(response.headers.get("link"), response.url)
-            if link is None:
-                return
-            try:
-                leaves = Origin.of(link) != home
-            except ValueError:
-                leaves = True
-            if leaves or link in seen or len(seen) >= MAX_PAGES:
-                raise UnusableAnswer(
-                    f"cannot {call.doing} any further",
-                    why="the link to the next page leads to another host or in circles",
-                )
-            seen.add(link)
-            call = replace(call, target=link)
+    def referrers(self, repository: Repository, subject: Digest) -> AsyncIterator[Descriptor]:
+        """Everything that refers to a manifest (end-12).
+
+        Raises:
+            NotFound: the registry has no such endpoint.
+        """
+        return self._listings.referrers(repository, subject)
 
     # ------------------------------------------------------------------ blobs
 
@@ -438,19 +393,3 @@ def _header_digest(response: Response) -> Digest | None:
         return Digest.parse(response.headers.get("docker-content-digest", ""))
     except MalformedDigest:
         return None
-
-
-async def _names(response: Response, key: str, doing: str) -> list[str]:
-    """The names of one page. ``null`` is an empty list (R-OCI-22)."""
-    try:
-        document = json.loads(await response.read(MAX_PAGE))
-    except (ValueError, RecursionError):
-        document = None
-    names = document.get(key) if isinstance(document, dict) else document
-    if isinstance(document, dict) and names is None:
-        return []
-    if not isinstance(names, list) or not all(
-        isinstance(name, str) and len(name) <= MAX_NAME for name in names
-    ):
-        raise UnusableAnswer(f"cannot {doing}", why=f"the registry's answer is no list of {key}")
-    return [printable(name, MAX_NAME) for name in names]
