@@ -19,7 +19,7 @@ DOCKERFILE = "FROM scratch\nCOPY data /first\nCOPY data /second\n"
 
 @pytest.fixture
 def builder(clients: Clients, tmp_path: Path) -> Docker:
-    """docker with BuildKit: Debian's, since the other one wants buildx for it."""
+    """Debian's docker with BuildKit; the other one wants buildx for it."""
     made = clients.make(docker_clients()[-1], tmp_path)
     assert isinstance(made, Docker)
     return replace(made, program=DEBIANS_DOCKER, environment={"DOCKER_BUILDKIT": "1"})
