@@ -47,7 +47,7 @@ def test_a_deleted_manifest_comes_back_with_its_tags(
 
 
 def test_what_cannot_be_brought_back(sealift: Command, logged_in: Served, pushed: str) -> None:
-    assert logged_in
+    assert logged_in.address
     never = sealift("repo", "undelete", f"{REPOSITORY}@{pushed}")
     assert never.status == 3
     assert f"next: sealift repo deleted {REPOSITORY}" in never.err

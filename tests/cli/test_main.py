@@ -57,7 +57,8 @@ def _run_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
         pytest.param(
             click.UsageError("no such thing"),
             2,
-            "error: no such thing\n  next: sealift broken --help\n",
+            "error: this is not how sealift broken is used\n  why: no such thing\n"
+            "  next: sealift broken --help\n",
             id="usage",
         ),
     ],

@@ -88,20 +88,21 @@ def test_told_is_none_where_nothing_was_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "kind", "exit_status"),
+    ("number", "doing", "kind", "exit_status"),
     [
-        (errno.ENOSPC, LocalStorageRefused, 7),
-        (errno.EROFS, LocalStorageRefused, 7),
-        (errno.EDQUOT, LocalStorageRefused, 7),
-        (errno.ENOENT, LocalNotFound, 3),
-        (errno.EACCES, LocalRefusal, 8),
-        (errno.EISDIR, LocalRefusal, 8),
+        (errno.ENOSPC, "write", LocalStorageRefused, 7),
+        (errno.EROFS, "write", LocalStorageRefused, 7),
+        (errno.EDQUOT, "write", LocalStorageRefused, 7),
+        (errno.ENOENT, "read", LocalNotFound, 3),
+        (errno.ENOENT, "write", LocalRefusal, 8),
+        (errno.EACCES, "write", LocalRefusal, 8),
+        (errno.EISDIR, "write", LocalRefusal, 8),
     ],
 )
 def test_the_machines_refusals_have_their_exit_status(
-    number: int, kind: type[LocalRefusal], exit_status: int
+    number: int, doing: str, kind: type[LocalRefusal], exit_status: int
 ) -> None:
-    error = local_refusal(OSError(number, "said so"), Path("/some/file"), "write")
+    error = local_refusal(OSError(number, "said so"), Path("/some/file"), doing)
     assert (type(error), error.exit_status) == (kind, exit_status)
-    assert (str(error), error.why) == ("cannot write /some/file", "said so")
+    assert (str(error), error.why) == (f"cannot {doing} /some/file", "said so")
     assert error.hint

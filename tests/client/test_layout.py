@@ -125,7 +125,7 @@ async def test_several_images_without_a_tag_are_named(tmp_path: Path) -> None:
         await copy_image(MemorySource(sample), LayoutDestination(tmp_path, tag))
     with pytest.raises(LocalNotFound) as raised:
         await LayoutSource(tmp_path).root()
-    assert raised.value.why == "it holds 2 images, with the tags v1, v2"
+    assert raised.value.why == "it holds 2 images, tagged v1, v2"
     assert raised.value.hint == "name one of its tags: oci:DIR:TAG"
 
 

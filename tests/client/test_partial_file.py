@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.client.world import names_in
 
-from sealift.client.errors import LocalNotFound, LocalRefusal, LocalStorageRefused
+from sealift.client.errors import LocalRefusal, LocalStorageRefused
 from sealift.client.partial_file import PREFIX, WRITE_SIZE, PartialFile, read_slice
 
 
@@ -109,9 +109,10 @@ async def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 
 
 async def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LocalNotFound) as raised:
+    with pytest.raises(LocalRefusal) as raised:
         await PartialFile(tmp_path / "no" / "a").open()
     assert str(tmp_path / "no" / "a") in str(raised.value)
+    assert (raised.value.exit_status, raised.value.hint) == (8, f"mkdir -p {tmp_path / 'no'}")
 
 
 async def test_a_slice_of_a_file_is_read(tmp_path: Path) -> None:

@@ -49,6 +49,25 @@ BY_DIGEST = f"/v2/apps/x/manifests/{DIGEST}"
 # ------------------------------------------------------------------- resolve
 
 
+async def test_a_digest_is_found_with_one_head_or_is_none() -> None:
+    steps = [
+        anonymous_ping(),
+        Step("HEAD", PATH, GOOD),
+        Step("HEAD", "/v2/apps/x/manifests/2", Reply(404)),
+        Step("HEAD", "/v2/apps/x/manifests/3", Reply(200, [TYPE])),
+        Step("HEAD", BY_DIGEST, Reply(200, [TYPE])),
+        Step("HEAD", "/v2/apps/x/manifests/4", Reply(403)),
+    ]
+    async with ScriptedRegistry(steps) as registry, client_of() as client:
+        assert await client.find_digest(image(registry.host)) == MANIFEST.digest
+        assert await client.find_digest(image(registry.host, ":2")) is None
+        with pytest.raises(UnusableAnswer):
+            await client.find_digest(image(registry.host, ":3"))
+        assert await client.find_digest(image(registry.host, f"@{DIGEST}")) == MANIFEST.digest
+        with pytest.raises(Denied):
+            await client.find_digest(image(registry.host, ":4"))
+
+
 async def test_resolve_is_one_head() -> None:
     async with (
         ScriptedRegistry([anonymous_ping(), Step("HEAD", PATH, GOOD)]) as registry,
@@ -200,6 +219,22 @@ async def test_without_a_tag_a_manifest_is_pushed_under_its_digest() -> None:
     steps = [anonymous_ping(), Step("PUT", BY_DIGEST, Reply(201))]
     async with ScriptedRegistry(steps) as registry, client_of() as client:
         await client.push_manifest(image(registry.host, f"@{DIGEST}"), MANIFEST)
+
+
+STRONG = str(Digest.of(BODY, "sha512"))
+BESIDE = f"/v2/apps/x/manifests/{STRONG}?tag=1"
+
+
+async def test_a_tag_beside_a_digest_of_sha512_stands_for_that_digest() -> None:
+    steps = [anonymous_ping(), Step("PUT", BESIDE, Reply(201, [("OCI-Tag", "1")]))]
+    async with ScriptedRegistry(steps) as registry, client_of() as client:
+        await client.push_manifest(image(registry.host, f":1@{STRONG}"), MANIFEST)
+
+
+async def test_where_a_registry_takes_no_tag_beside_a_digest_the_tag_is_pushed_alone() -> None:
+    steps = [anonymous_ping(), Step("PUT", BESIDE, Reply(201)), Step("PUT", PATH, Reply(201, [SAID]))]
+    async with ScriptedRegistry(steps) as registry, client_of() as client:
+        await client.push_manifest(image(registry.host, f":1@{STRONG}"), MANIFEST)
 
 
 async def test_a_registry_that_stored_another_manifest_is_found_out() -> None:

@@ -38,7 +38,7 @@ class Registry:
 
     scheme: str = "http"
     data: Path | None = None
-    """Of ours: its data directory."""
+    """Of ours: its data directory. Of docker-registry with passwords: its file tree."""
 
     def image(self, repository: str, selector: str = ":v1") -> str:
         """The full name of an image here: `selector` begins with a colon or an at sign."""
@@ -138,7 +138,8 @@ def docker_registry_with_passwords(ground: Ground) -> Iterator[Registry]:
     address = f"127.0.0.1:{free_port()}"
     settings = _settings(ground.scratch, address, _password_file(ground))
     ground.start(program, "serve", str(settings), ready=answers(address, "/v2/"))
-    yield Registry("docker-registry with passwords", address)
+    data = ground.scratch / f"docker-registry-{address.rpartition(':')[2]}"
+    yield Registry("docker-registry with passwords", address, data=data)
 
 
 @contextmanager

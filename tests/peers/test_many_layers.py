@@ -36,18 +36,18 @@ def test_skopeo_and_our_client_pass_each_other_as_many_as_there_may_be(
     assert [layer["digest"] for layer in manifest["layers"]] == list(image.layers)
 
 
+@pytest.fixture
+def docker(clients: Clients, tmp_path: Path) -> Docker:
+    made = clients.make(docker_clients()[0], tmp_path)
+    assert isinstance(made, Docker)
+    return made
+
+
 async def test_docker_and_containerd_take_a_hundred(
-    ours: Sealift,
-    clients: Clients,
-    containerd_socket: Path,
-    sealift: Registry,
-    repository: str,
-    tmp_path: Path,
+    ours: Sealift, docker: Docker, containerd_socket: Path, sealift: Registry, repository: str
 ) -> None:
-    image = sample_image(tmp_path / "image", size=64, layers=LAYERS)
+    image = sample_image(ours.directory / "image", size=64, layers=LAYERS)
     first, second = sealift.image(repository), sealift.image(f"{repository}-again")
-    docker = clients.make(docker_clients()[0], tmp_path)
-    assert isinstance(docker, Docker)
     for client in (ours, docker):
         client.log_in(sealift).checked()
     ours.push(image, first).checked()

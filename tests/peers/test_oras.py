@@ -55,8 +55,8 @@ def test_an_artifact_goes_there_and_comes_back(
         chunk_size=30_000,
         quiet=True,
     )
-    patches = relay.to("/blobs/uploads/", "PATCH")
-    assert [each.status for each in patches] == ([202] * 4 if in_chunks else [])
+    ranges = [each.headers["content-range"] for each in relay.to("/uploads/", "PATCH") if each.status == 202]
+    assert ranges == (["0-29999", "30000-59999", "60000-89999", "90000-102399"] if in_chunks else [])
     manifest = client.get_manifest(name)
     assert manifest["config"]["mediaType"] == MODEL_CONFIG
     assert manifest["annotations"] == {"org.example.licence": "none"}
@@ -64,7 +64,7 @@ def test_an_artifact_goes_there_and_comes_back(
     (pulled,) = client.pull(target=name, outdir=str(tmp_path / "out"), allowed_media_type=[MODEL])
     assert Path(pulled).read_bytes() == weights.read_bytes()
     assert client.delete_tags(name, ["v1"]) == ["v1"]
-    with pytest.raises(ValueError, match="404"):
+    with pytest.raises(ValueError, match="Not Found"):
         client.get_manifest(name)
 
 

@@ -70,3 +70,14 @@ def test_a_file_in_its_place(tmp_path: Path) -> None:
     with pytest.raises(DataDirectoryRefused, match="cannot be used") as refused:
         DataDirectory(tmp_path / "data").lock()
     assert "File exists" in str(refused.value.why)
+
+
+def test_a_lock_that_made_the_directory_can_leave_no_trace(tmp_path: Path) -> None:
+    made = DataDirectory(tmp_path / "new")
+    with made.lock() as lock:
+        lock.unmake()
+    assert not made.path.exists()
+    (tmp_path / "mine").mkdir()
+    with DataDirectory(tmp_path / "mine").lock() as lock:
+        lock.unmake()
+    assert (tmp_path / "mine" / "lock").exists()

@@ -34,6 +34,7 @@ COMMANDS: dict[str, _Entry] = {
     "push": _Entry("sealift.cli.image:push", "Send an image to a registry."),
     "pull": _Entry("sealift.cli.image:pull", "Fetch an image into a layout or an archive."),
     "copy": _Entry("sealift.cli.image:copy", "Copy an image with all its platforms."),
+    "import": _Entry("sealift.cli.takeover:import_", "Take over all that another registry holds."),
     "tags": _Entry("sealift.cli.image:tags", "List the tags of a repository."),
     "digest": _Entry("sealift.cli.image:digest", "Say what a name points at now."),
     "inspect": _Entry("sealift.cli.image:inspect", "Show what an image is made of."),
@@ -143,10 +144,10 @@ def run(arguments: list[str]) -> int:
         return 2
     except click.UsageError as error:
         place = error.ctx.command_path if error.ctx is not None else "sealift"
-        report(error.format_message(), None, f"{place} --help")
+        report(f"this is not how {place} is used", error.format_message(), f"{place} --help")
         return 2
     except click.ClickException as error:
-        report(error.format_message(), None, None)
+        report("the command cannot be run", error.format_message(), "sealift --help")
         return 2
     except SealiftError as error:
         _show_traceback()

@@ -73,7 +73,7 @@ def _serve(won: dict[str, Won]) -> None:
     from sealift.registry.assembly import Parts, open_registry, prepare
     from sealift.registry.data_directory import DataDirectory
     from sealift.registry.request_head import Door
-    from sealift.registry.server.listener import join, listen
+    from sealift.registry.server.listener import CannotListen, join, listen
     from sealift.registry.server.supervisor import Grace, Supervisor
     from sealift.registry.server.worker import Tls, work
 
@@ -83,8 +83,12 @@ def _serve(won: dict[str, Won]) -> None:
     host, port = won["listen"].value
     certificate, key = won["tls-cert"].value, won["tls-key"].value
     tls = None if certificate is None else Tls(certificate=certificate, key=key)
-    with data.lock():
-        listening = listen(host, port, won["workers"].value)
+    with data.lock() as lock:
+        try:
+            listening = listen(host, port, won["workers"].value)
+        except CannotListen:
+            lock.unmake()
+            raise
         host, port = listening.address
         scheme = "http" if tls is None else "https"
         made = prepare(data)

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from sealift.client.blob_upload import Content
 from sealift.client.errors import (
+    MADE_AGAIN,
     ContentMismatch,
     LocalMalformed,
     LocalNotFound,
@@ -208,6 +209,7 @@ class DockerArchiveSource:
             raise ContentMismatch(
                 f"{self._where} is damaged: a layer is not what its configuration says",
                 why=f"expected {diff_id}, and it is {actual}",
+                hint=MADE_AGAIN,
             )
         layer = _Layer(Descriptor(DOCKER_LAYER_GZIP, digest, size), member, spool)
         return self._layers.setdefault(digest, layer)

@@ -28,7 +28,7 @@ import errno
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sealift.client.origin import Origin
 from sealift.errors import SealiftError
@@ -180,6 +180,10 @@ class ContentMismatch(RegistryClientError):
         )
 
 
+MADE_AGAIN: Final = "make it again, with the tool that wrote it or with sealift pull IMAGE DEST"
+"""What mends a layout or an archive that is no good."""
+
+
 class LocalRefusal(SealiftError):
     """This machine did not let us read or write a file."""
 
@@ -207,7 +211,7 @@ class LocalMalformed(LocalRefusal):
         super().__init__(
             message,
             why=why,
-            hint=hint or "make it again, with the tool that wrote it or with sealift pull IMAGE DEST",
+            hint=hint or MADE_AGAIN,
         )
 
 
@@ -221,6 +225,8 @@ def local_refusal(error: OSError, path: Path, doing: str) -> LocalRefusal:
     why = error.strerror or type(error).__name__
     if error.errno in _STORAGE:
         return LocalStorageRefused(message, why=why, hint=f"df -h {printable(str(path.parent))}")
+    if error.errno in _ABSENT and doing == "write":
+        return LocalRefusal(message, why=why, hint=f"mkdir -p {printable(str(path.parent))}")
     if error.errno in _ABSENT:
         return LocalNotFound(message, why=why, hint=f"ls -l {printable(str(path.parent))}")
     return LocalRefusal(message, why=why, hint=f"ls -ld {printable(str(path))}")

@@ -14,6 +14,7 @@ from typing import Any
 
 from sealift.client.blob_upload import Content
 from sealift.client.errors import (
+    MADE_AGAIN,
     ContentMismatch,
     LocalMalformed,
     LocalNotFound,
@@ -98,7 +99,7 @@ class LayoutIndex:
         )
         raise LocalNotFound(
             f"no image {tag!r} in {where}" if tag is not None else f"which image of {where} is meant?",
-            why=f"it holds {len(self.entries)} images" + (f", with the tags {tags}" if tags else ""),
+            why=f"it holds {_counted(len(self.entries), 'image')}" + (f", tagged {tags}" if tags else ""),
             hint="name one of its tags: oci:DIR:TAG" if tags else None,
         )
 
@@ -119,6 +120,10 @@ class LayoutIndex:
         """The bytes of the file. What else the document held is kept."""
         document = {**self._document, "manifests": [entry.to_document() for entry in self.entries]}
         return json.dumps(document, indent=2).encode()
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _is_tagged(entry: Descriptor, tag: str) -> bool:
@@ -146,6 +151,7 @@ def read_manifest(body: bytes, descriptor: Descriptor, where: str) -> Manifest:
         raise ContentMismatch(
             f"{where} is damaged: {descriptor.digest} is not what its name says",
             why=f"its digest is {actual}",
+            hint=MADE_AGAIN,
         )
     media_type = descriptor.media_type if descriptor.media_type in MANIFEST_TYPES else None
     try:
@@ -174,11 +180,12 @@ async def checked(parts: AsyncIterator[bytes], blob: Descriptor, where: str) -> 
         raise ContentMismatch(
             f"{where} is damaged: {blob.digest} is not as long as its descriptor says",
             why=f"{blob.size} bytes are announced",
+            hint=MADE_AGAIN,
         )
     try:
         check.verify()
     except DigestMismatch as error:
-        raise ContentMismatch(f"{where} is damaged: {error}", why=error.why) from None
+        raise ContentMismatch(f"{where} is damaged: {error}", why=error.why, hint=MADE_AGAIN) from None
 
 
 class LayoutSource:

@@ -156,6 +156,32 @@ class RegistryClient:
         manifest = await self._fetch_manifest(reference, "resolve")
         return Descriptor(manifest.media_type, reference.digest or manifest.digest, len(manifest.body))
 
+    async def find_digest(self, reference: ImageReference, *, pushing: bool = False) -> Digest | None:
+        """The digest of what a reference points at, or None where there is nothing. One HEAD, no body.
+
+        Args:
+            reference: By tag or by digest.
+            pushing: Ask with the rights of a push, so that one token serves the whole of it.
+
+        Raises:
+            UnusableAnswer: there is something, and the registry does not say what.
+        """
+        call = self._manifest_call(
+            reference,
+            "HEAD",
+            "look for",
+            accepted=frozenset({HTTPStatus.NOT_FOUND}),
+            pushing=pushing,
+        )
+        response = await self._session.send(call)
+        await response.close()
+        if response.status == HTTPStatus.NOT_FOUND:
+            return None
+        digest = reference.digest if reference.digest is not None else _header_digest(response)
+        if digest is None:
+            raise UnusableAnswer(f"cannot {call.doing}", why="the registry does not say its digest")
+        return digest
+
     async def fetch_manifest(self, reference: ImageReference) -> Manifest:
         """Fetch a manifest or index (end-3), and check it.
 
@@ -200,20 +226,26 @@ class RegistryClient:
         verb: str,
         *,
         accepted: frozenset[int] = frozenset(),
+        pushing: bool = False,
     ) -> Call:
         repository = reference.repository
+        path = repository.dial_path
         return repository_call(
             repository,
             method,
             manifest_path(repository.dial_path, reference.selector),
             doing=f"{verb} {reference}",
-            scopes=(repository_scope(repository.dial_path, "pull"),),
+            scopes=(repository_scope(path, "pull", "push") if pushing else repository_scope(path, "pull"),),
             headers={"Accept": ACCEPT},
             accepted=accepted,
         )
 
     async def push_manifest(self, reference: ImageReference, manifest: Manifest) -> Descriptor:
         """Put a manifest under the reference's tag, or under its digest where it has no tag (end-7).
+
+        With a tag and a digest of another algorithm than SHA-256, the tag is
+        asked for beside the digest (end-7b), so that it stands for that digest;
+        a registry that does not know this gets the tag alone.
 
         Raises:
             ContentMismatch: the registry stored it under another digest.
@@ -222,18 +254,15 @@ class RegistryClient:
         repository = reference.repository
         target = reference.tag or str(reference.digest or manifest.digest)
         doing = f"push {repository}{'@' if ':' in target else ':'}{target}"
-        response = await self._session.send(
-            repository_call(
-                repository,
-                "PUT",
-                manifest_path(repository.dial_path, target),
-                doing=doing,
-                scopes=(repository_scope(repository.dial_path, "pull", "push"),),
-                headers={"Content-Type": manifest.media_type},
-                body=manifest.body,
-            )
-        )
-        await response.close()
+        response: Response | None = None
+        if reference.tag is not None and _is_beside_sha256(reference.digest):
+            path = manifest_path(repository.dial_path, str(reference.digest))
+            response = await self._put_manifest(repository, f"{path}?tag={reference.tag}", manifest, doing)
+            if response.headers.get("oci-tag", "").strip() != reference.tag:
+                response = None
+        if response is None:
+            path = manifest_path(repository.dial_path, target)
+            response = await self._put_manifest(repository, path, manifest, doing)
         claimed = _header_digest(response)
         if claimed is not None and claimed != Digest.of(manifest.body, claimed.algorithm):
             raise ContentMismatch(
@@ -241,6 +270,24 @@ class RegistryClient:
                 why=f"it says {claimed}, and the manifest's digest is {manifest.digest}",
             )
         return Descriptor(manifest.media_type, manifest.digest, len(manifest.body))
+
+    async def _put_manifest(
+        self, repository: Repository, path: str, manifest: Manifest, doing: str
+    ) -> Response:
+        """The answer to a PUT of a manifest at `path`, without its body."""
+        response = await self._session.send(
+            repository_call(
+                repository,
+                "PUT",
+                path,
+                doing=doing,
+                scopes=(repository_scope(repository.dial_path, "pull", "push"),),
+                headers={"Content-Type": manifest.media_type},
+                body=manifest.body,
+            )
+        )
+        await response.close()
+        return response
 
     async def delete_manifest(self, reference: ImageReference) -> None:
         """Delete a tag, or by digest a manifest with all its tags (end-9).
@@ -385,6 +432,11 @@ def _described(response: Response, reference: ImageReference) -> Descriptor | No
     if digest is None or media_type not in MANIFEST_TYPES or not (length.isascii() and length.isdigit()):
         return None
     return Descriptor(media_type, digest, int(length[:18])) if int(length[:18]) else None
+
+
+def _is_beside_sha256(digest: Digest | None) -> bool:
+    """Whether a digest is one that a push by tag alone would not be known by."""
+    return digest is not None and digest.algorithm != "sha256"
 
 
 def _header_digest(response: Response) -> Digest | None:

@@ -200,12 +200,16 @@ class App:
         route = self.routes.get(found.endpoint)
         if route is None:
             raise RegistryRefusal(ErrorCode.UNSUPPORTED, "this registry does not do that", status=404)
-        mount_from = ""
-        if found.endpoint is Endpoint.START_UPLOAD:
+        mount_from, mounts_any = "", False
+        if found.endpoint is Endpoint.START_UPLOAD and "mount" in query:
             source = query.get("from", ("",))[0]
-            mount_from = source if "mount" in query and is_name(source) else ""
+            mount_from, mounts_any = source if is_name(source) else "", not source
         demand = Demand(
-            repository=found.name, actions=route.actions, registry=route.registry, mount_from=mount_from
+            repository=found.name,
+            actions=route.actions,
+            registry=route.registry,
+            mount_from=mount_from,
+            mounts_any=mounts_any,
         )
         admission = await self._guard.admit(exchange.headers.get("authorization"), demand, realm=realm)
         exchange.principal = admission.principal

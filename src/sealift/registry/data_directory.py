@@ -16,6 +16,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -125,12 +126,15 @@ class DataDirectory:
 class DirectoryLock:
     """The right to a data directory; it ends with `release` or with the process, however that ends."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, path: Path, *, made: bool) -> None:
         self._descriptor = descriptor
+        self._path = path
+        self._made = made
 
     @classmethod
     def take(cls, path: Path) -> Self:
         """Take the lock of the directory `path`. See `DataDirectory.lock`."""
+        made = not path.exists()
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -148,7 +152,14 @@ class DirectoryLock:
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return cls(descriptor)
+        return cls(descriptor, path, made=made)
+
+    def unmake(self) -> None:
+        """Leave no trace, where the lock made the directory and nothing else was put there."""
+        if self._made:
+            with suppress(OSError):  # somebody else's files: it stays
+                (self._path / "lock").unlink()
+                self._path.rmdir()
 
     def release(self) -> None:
         """Give the directory back."""

@@ -389,6 +389,36 @@ async def test_a_mount_source_is_readable_only_with_the_token_and_the_right(clie
     assert seen == [source, frozenset(), source, frozenset()]
 
 
+async def test_without_a_source_all_that_the_token_may_pull_are_sources(client: Client) -> None:
+    seen: list[frozenset[str]] = []
+
+    async def remember(call: Call) -> Answer:
+        seen.append(call.readable)
+        return Answer(status=REACHED)
+
+    client.app.routes = {
+        endpoint: replace(route, handler=remember) for endpoint, route in client.app.routes.items()
+    }
+    own, theirs = "repository:stranger/x:pull,push", "repository:ashok/private:pull"
+    push_only = "repository:writer/x:push"
+    for who, scopes in (
+        ("writer", ("repository:writer/x:pull,push", theirs)),
+        ("writer", (push_only,)),
+        ("stranger", (own, theirs)),
+    ):
+        auth = await client.token(who, *scopes)
+        await client.ask("POST", f"/v2/{who}/x/blobs/uploads/?mount={DIGEST}", auth=auth)
+    await client.ask("POST", f"/v2/writer/x/blobs/uploads/?mount={DIGEST}", auth=basic("writer"))
+    await client.ask("POST", "/v2/writer/x/blobs/uploads/", auth=await client.token("writer", push_only))
+    assert seen == [
+        frozenset({"writer/x", "ashok/private"}),
+        frozenset(),
+        frozenset({"stranger/x"}),
+        frozenset(),
+        frozenset(),
+    ]
+
+
 async def test_a_denial_is_written_down_without_what_was_typed_as_a_name(
     client: Client, tmp_path: Path
 ) -> None:

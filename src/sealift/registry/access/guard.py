@@ -62,6 +62,9 @@ ANYTHING: Final = frozenset({"*"})
 
 REGISTRY_PARTS: Final = (CATALOG, MANAGEMENT)
 
+MOST_MOUNT_SOURCES: Final = 16
+"""Repositories of one token that are looked through for a blob. Clients name a few."""
+
 Shown = Literal["nothing", "bearer", "basic"]
 
 
@@ -80,6 +83,9 @@ class Demand:
 
     mount_from: str = ""
     """A repository that a blob may be taken from, if the caller may pull there."""
+
+    mounts_any: bool = False
+    """Whether a blob may be taken from any repository that the token is for."""
 
     @property
     def scope(self) -> str:
@@ -238,7 +244,19 @@ class Guard:
             claims.actions.get(demand.mount_from, NOTHING), self.held(principal, demand.mount_from)
         ):
             readable = frozenset({demand.mount_from})
+        elif demand.mounts_any:
+            readable = self._readable(principal, claims)
         return Admission(principal=principal, readable=readable)
+
+    def _readable(self, principal: Principal, claims: TokenClaims) -> frozenset[str]:
+        """The repositories that a token is for, and that its holder may pull now.
+
+        How long this takes depends on the token, and not on who has the blob.
+        """
+        named = [path for path, actions in claims.actions.items() if "pull" in covered(PULL, actions)]
+        return frozenset(
+            path for path in sorted(named)[:MOST_MOUNT_SOURCES] if "pull" in self.held(principal, path)
+        )
 
     async def _admit_basic(self, credentials: str, demand: Demand, realm: str) -> Admission:
         pair = _basic(credentials)
