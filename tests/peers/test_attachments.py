@@ -1,14 +1,12 @@
 """``sealift copy --referrers``, between registries that list referrers and registries that do not."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.peers.attached import Attached, push_attached
 from tests.peers.clients import Clients, Sealift
-from tests.peers.ground import Ground
-from tests.peers.registries import PASSWORD, USERNAME, Registry, sealift_registry
+from tests.peers.registries import PASSWORD, USERNAME, Registry
 from tests.raw_repository import RawRepository
 from tests.served import basic
 
@@ -17,13 +15,6 @@ pytestmark = pytest.mark.peers
 
 def raw(registry: Registry, name: str) -> RawRepository:
     return RawRepository(registry.address, name, basic(USERNAME, PASSWORD))
-
-
-@pytest.fixture(scope="module")
-def other_sealift(machine: Ground) -> Iterator[Registry]:
-    """A second one of ours."""
-    with sealift_registry(machine) as registry:
-        yield registry
 
 
 @pytest.fixture
