@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve test check format fuzz bench lock clean
+.PHONY: help demo serve test kill-test check format fuzz bench lock clean
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Pinned with hashes first; then the project itself, which may add nothing to that.
 $(VENV)/.runtime: requirements.lock pyproject.toml
@@ -30,6 +30,11 @@ serve: $(VENV)/.runtime ## a registry on 127.0.0.1:5000
 
 test: $(VENV)/.dev ## install what the tests need, and run all of them
 	@scripts/run-tests $(ARGS)
+
+kill-test: $(VENV)/.dev ## kill the server 200 times while clients push; KILLS=N for more
+	@SEALIFT_KILLS=$(or $(KILLS),200) SEALIFT_MIXTURES=12 $(BIN)/pytest -q -s --timeout 7200 \
+	  tests/registry/server/test_killed.py tests/registry/server/test_killed_at_each_step.py \
+	  tests/registry/server/test_power_cut.py $(ARGS)
 
 check: $(VENV)/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

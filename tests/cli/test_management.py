@@ -1,5 +1,6 @@
 """``sealift account``, ``repo`` and ``grant``, against a real server, as a user types them."""
 
+import base64
 import io
 import json
 import sys
@@ -12,6 +13,7 @@ import yaml
 from tests.registry.server.serving import Server, serving
 
 from sealift.cli.main import run
+from sealift.image.manifest import OCI_INDEX
 
 
 class Ended(NamedTuple):
@@ -279,3 +281,113 @@ def test_a_reset_where_no_registry_is(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(["account", "password", "admin", "--data", str(tmp_path)]) == 8
     assert "is no data directory of a registry" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def push_index(server: Server, target: str, salt: str) -> str:
+    """Push a manifest that needs nothing, as the admin; returns its digest."""
+    body = json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"salt": salt}}
+    ).encode()
+    auth = "Basic " + base64.b64encode(f"admin:{server.password}".encode()).decode()
+    name, _, tag = target.partition(":")
+    headers = {"content-type": OCI_INDEX}
+    status, answered, _ = server.ask(
+        "PUT", f"/v2/{name}/manifests/{tag}", headers=headers, body=body, auth=auth
+    )
+    assert status == 201
+    return answered["docker-content-digest"]
+
+
+def test_a_tag_that_was_moved_by_mistake(server: Server, sealift: Sealift) -> None:
+    """The history says what happened, and the tag goes back; then it is made to stay."""
+    good, bad = [push_index(server, "apps/history:v1", salt) for salt in ("good", "bad")]
+    shown = sealift("repo", "show", "apps/history", "--history")
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert lines[0] == ["TIME", "TAG", "FROM", "TO", "BY", "ADDRESS"]
+    assert [line[1:] for line in lines[1:]] == [
+        ["v1", good, bad, "admin", "127.0.0.1"],
+        ["v1", "-", good, "admin", "127.0.0.1"],
+    ]
+    restored = sealift("repo", "restore", "apps/history:v1", "--before", lines[1][0])
+    assert (restored.status, restored.out.splitlines()[1].split()) == (0, ["apps/history", "v1", good, bad])
+    document = json.loads(sealift("repo", "show", "apps/history", "--history", "-o", "json").out)
+    assert (document["kind"], [move["newDigest"] for move in document["items"]]) == (
+        "TagHistory",
+        [good, bad, good],
+    )
+    as_yaml = yaml.safe_load(sealift("repo", "show", "apps/history", "--history", "-o", "yaml").out)
+    assert as_yaml["items"][0]["oldDigest"] == bad
+    kept = sealift("repo", "set", "apps/history", "--immutable", "v*", "--immutable-except", "*-rc*")
+    assert kept.out.splitlines()[1].split()[-2:] == ["v*", "*-rc*"]
+    assert sealift("repo", "show", "apps/history").out.splitlines()[1].split()[-2:] == ["v*", "*-rc*"]
+    refused = sealift("repo", "restore", "apps/history:v1", "--to", bad)
+    assert (refused.status, "the tag v1 is immutable" in refused.err) == (5, True)
+    refused = sealift("repo", "delete", "apps/history")
+    assert (refused.status, "the tag v1 is immutable" in refused.err) == (5, True)
+    freed = sealift("repo", "set", "apps/history", "--no-immutable", "-o", "json")
+    assert [json.loads(freed.out)[field] for field in ("immutable", "immutableExcept")] == [[], []]
+    assert sealift("repo", "restore", "apps/history:v1", "--to", bad).status == 0
+    assert sealift("repo", "restore", "apps/history:v1").out.splitlines()[1].split()[2] == good
+
+
+def test_a_long_history_is_cut_and_says_so(server: Server, sealift: Sealift) -> None:
+    for number in range(60):
+        for tag in ("a", "b"):
+            push_index(server, f"apps/long:{tag}", str(number))
+    shown = sealift("repo", "show", "apps/long", "--history")
+    assert len(shown.out.splitlines()) == 1 + 100
+    assert "older moves are left out" in shown.err
+    every = sealift("repo", "show", "apps/long", "--history", "--limit", "500")
+    assert (len(every.out.splitlines()), every.err) == (1 + 120, "")
+    few = sealift("repo", "show", "apps/long", "--history", "--tag", "a", "--limit", "7", "-o", "json")
+    assert [move["tag"] for move in json.loads(few.out)["items"]] == ["a"] * 7
+    assert "older moves are left out" in few.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        pytest.param(["show", "apps/x", "--tag", "v1"], 2, "--history", id="a tag without a history"),
+        pytest.param(["show", "apps/none", "--history"], 3, "there is no repository", id="no repository"),
+        pytest.param(["restore", "apps/x"], 2, "is not NAME:TAG", id="no tag"),
+        pytest.param(["restore", "localhost:5000/apps/x"], 2, "is not NAME:TAG", id="a port is no tag"),
+        pytest.param(["restore", "apps/refused:v1", "--before", "noon"], 2, "with its zone", id="no time"),
+        pytest.param(
+            ["restore", "apps/refused:v1", "--before", "2026-01-01T12:00:00"],
+            2,
+            "with its zone",
+            id="no zone",
+        ),
+        pytest.param(
+            ["restore", "apps/refused:v1", "--before", "2026-01-01T12:00:00Z", "--to", "sha256:x"],
+            2,
+            "do not go together",
+            id="two places to go to",
+        ),
+        pytest.param(
+            ["restore", "apps/refused:v1", "--to", "sha256:x"],
+            3,
+            "never stood for",
+            id="a digest it never was",
+        ),
+        pytest.param(
+            ["restore", "apps/refused:v1", "--before", "2020-01-01T00:00:00Z"],
+            3,
+            "stood for nothing then",
+            id="a time before it",
+        ),
+        pytest.param(["set", "apps/refused"], 2, "say what to set", id="nothing to set"),
+        pytest.param(
+            ["set", "apps/refused", "--immutable", "v/*"], 2, "is not a pattern of tags", id="no pattern"
+        ),
+        pytest.param(
+            ["set", "apps/refused", "--immutable", "v*", "--no-immutable"], 2, "does not go with", id="both"
+        ),
+    ],
+)
+def test_what_cannot_be_done_with_tags(
+    server: Server, sealift: Sealift, arguments: list[str], status: int, told: str
+) -> None:
+    push_index(server, "apps/refused:v1", "a")
+    ended = sealift("repo", *arguments)
+    assert (ended.status, told in ended.err) == (status, True), ended.err

@@ -38,6 +38,7 @@ def test_defaults() -> None:
         "tls-cert": None,
         "tls-key": None,
         "trusted-proxies": (),
+        "tag-restore-days": 30,
         "access-log": False,
     }
     assert {each.source for each in won.values()} == {"default"}
@@ -66,6 +67,7 @@ def test_defaults() -> None:
             (ip_network("10.0.0.0/8"), ip_network("::1")),
             id="trusted-proxies",
         ),
+        pytest.param("tag-restore-days", "90", "90", 90, id="tag-restore-days"),
         pytest.param("access-log", "true", "1", True, id="access-log"),
     ],
 )
@@ -155,6 +157,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ("workers", "many"),
         ("workers", "65"),
         ("trusted-proxies", "10.0.0.0/99"),
+        ("tag-restore-days", "-1"),
+        ("tag-restore-days", "3651"),
+        ("tag-restore-days", "a month"),
         ("trusted-proxies", "proxy.example"),
     ],
 )

@@ -28,6 +28,7 @@ DEBIAN_PACKAGES = {
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",
     "qemu-aarch64": "qemu-user",
+    "strace": "strace",
     "ip": "iproute2",
     "unshare": "util-linux",
     "nsenter": "util-linux",

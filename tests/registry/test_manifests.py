@@ -32,7 +32,7 @@ from sealift.image.manifest import (
     OCI_MANIFEST,
 )
 from sealift.registry.catalog.repositories import repository_id
-from sealift.registry.catalog.tags import TagMove, tag_moves
+from sealift.registry.catalog.tag_history import tag_moves
 from sealift.registry.exchange import Answer
 from sealift.registry.manifests import LARGE_BYTES_AT_ONCE
 from sealift.registry.refusal import RegistryRefusal
@@ -387,10 +387,13 @@ async def test_a_tag_moves_and_its_history_is_kept(scene: Scene) -> None:
     await scene.manifests.delete(call("DELETE", name=REPOSITORY, reference="v1", by=MALLORY))
     repository = repository_id(scene.catalog, REPOSITORY)
     assert repository is not None
-    assert tag_moves(scene.catalog, repository, "v1") == [
-        TagMove(NOON, ASHOK.id, "ashok", None, digests[0]),
-        TagMove(NOON, ASHOK.id, "ashok", digests[0], digests[2]),
-        TagMove(NOON + 60_000_000, MALLORY.id, "mallory", digests[2], None),
+    moves = tag_moves(scene.catalog, repository, "v1", most=9)
+    assert [
+        (move.at, move.principal_id, move.principal, move.old_digest, move.new_digest) for move in moves
+    ] == [
+        (NOON + 60_000_000, MALLORY.id, "mallory", digests[2], None),
+        (NOON, ASHOK.id, "ashok", digests[0], digests[2]),
+        (NOON, ASHOK.id, "ashok", None, digests[0]),
     ]
 
 
@@ -412,7 +415,13 @@ async def test_deleting_a_digest_deletes_its_tags(scene: Scene) -> None:
     assert Digest.of(await scene.get_manifest("other")) == other
     repository = repository_id(scene.catalog, REPOSITORY)
     assert repository is not None
-    assert tag_moves(scene.catalog, repository, "v2")[-1] == TagMove(NOON, 7, "ashok", digest, None)
+    (removed,) = tag_moves(scene.catalog, repository, "v2", most=1)
+    assert (removed.at, removed.principal_id, removed.old_digest, removed.new_digest) == (
+        NOON,
+        ASHOK.id,
+        digest,
+        None,
+    )
     await scene.push_image("v1")
     assert Digest.of(await scene.get_manifest("v1")) == Digest.parse(digest)
 
@@ -451,7 +460,7 @@ async def test_pushes_of_one_tag_at_once_leave_one_of_them(scene: Scene) -> None
     await asyncio.gather(*(put(scene, body, "latest") for body in bodies))
     repository = repository_id(scene.catalog, REPOSITORY)
     assert repository is not None
-    moves = tag_moves(scene.catalog, repository, "latest")
+    moves = tag_moves(scene.catalog, repository, "latest", most=9)[::-1]
     assert [move.old_digest for move in moves[1:]] == [move.new_digest for move in moves[:-1]]
     assert str(Digest.of(await scene.get_manifest("latest"))) == moves[-1].new_digest
 

@@ -232,6 +232,86 @@ async def test_row_8_deleted_here_and_read_there_is_still_deleted_here(client: C
         assert (await client.ask(method, f"{here}{DIGEST}", auth=auth)).status == 404
 
 
+# ------------------------------------------------------------------ 9: Distribution, CVE-2026-41888
+
+
+async def test_row_9_an_immutable_tag_stays_on_every_path(client: Client) -> None:
+    """By tag, by digest, with ``?tag=``, by mount, by its parts, by a restore, by deleting it all."""
+    auth = await bearer(client, "ashok", "ashok/private", "ashok/public")
+    place, owner = "/v2/ashok/private", basic("ashok")
+    first = await push_image(client, "ashok/private", auth, salt=b"1")
+    stays = await push_image(client, "ashok/private", auth, salt=b"2")
+    other = await push_image(client, "ashok/private", auth, tag="other", salt=b"3")
+    body = (await client.ask("GET", f"{place}/manifests/other", auth=auth)).body
+    buried = await push_image(client, "ashok/private", auth, tag="v2", salt=b"4")
+    assert (await client.ask("DELETE", f"{place}/manifests/{buried}", auth=auth)).status == 202
+    after = await push_image(client, "ashok/private", auth, tag="v2", salt=b"5")
+    rules = {"immutable": ["v*"]}
+    api = "/api/v1/repositories/ashok/private"
+    assert (await client.send_json("PATCH", api, rules, auth=owner)).status == 200
+    layer = Digest.of(b"layer 2")
+    kind = {"content-type": OCI_MANIFEST}
+    attempts = {
+        "overwrite": await put_manifest(client, "ashok/private:v1", body, OCI_MANIFEST, auth),
+        "overwrite by digest": await client.ask(
+            "PUT", f"{place}/manifests/{other}?tag=v1", body=body, headers=kind, auth=auth
+        ),
+        "delete the tag": await client.ask("DELETE", f"{place}/manifests/v1", auth=auth),
+        "delete the manifest": await client.ask("DELETE", f"{place}/manifests/{stays}", auth=auth),
+        "delete a layer": await client.ask("DELETE", f"{place}/blobs/{layer}", auth=auth),
+        "restore": await client.send_json(
+            "POST", "/api/v1/tag-restores/ashok/private", {"tag": "v1", "to": str(first)}, auth=owner
+        ),
+        "delete the repository": await client.ask("DELETE", api, auth=owner),
+        "delete it as an admin": await client.ask("DELETE", api, auth=basic("admin")),
+    }
+    assert {way: reply.status for way, reply in attempts.items()} == dict.fromkeys(attempts, 403) | {
+        "delete a layer": 405
+    }
+    mount = f"/v2/ashok/private/blobs/uploads/?mount={layer}&from=ashok/public"
+    assert (await client.ask("POST", mount, auth=auth)).status in {201, 202}
+    undelete = {"digest": str(buried)}
+    back = await client.send_json("POST", "/api/v1/deleted/ashok/private", undelete, auth=owner)
+    assert (back.status, back.json["tags"]) == (200, [])
+    found = await client.ask("GET", f"{place}/manifests/v2", auth=auth)
+    assert Digest.of(found.body) == after
+    found = await client.ask("GET", f"{place}/manifests/v1", auth=auth)
+    assert (found.status, Digest.of(found.body)) == (200, stays)
+    assert (await client.ask("GET", f"{place}/blobs/{layer}", auth=auth)).status == 200
+
+
+# ------------------------------------------------------------------ 13: zot, CVE-2026-31801
+
+NAMES = ("latest", "v1", "sha256-" + "a" * 64, "sha256-" + "a" * 64 + ".sig", "sha256", "_", "A" * 128)
+
+
+@pytest.mark.parametrize("tag", NAMES)
+async def test_row_13_no_name_of_a_tag_is_special(client: Client, tag: str) -> None:
+    """Who may not push does not, who may does, and a rule holds, whatever the tag is called."""
+    owner = await bearer(client, "ashok", "ashok/private")
+    first = await push_image(client, "ashok/private", owner, tag=tag, salt=b"1")
+    second = await push_image(client, "ashok/private", owner, tag="other", salt=b"2")
+    target = f"/v2/ashok/private/manifests/{tag}"
+    body = (await client.ask("GET", "/v2/ashok/private/manifests/other", auth=owner)).body
+
+    async def overwrite(who: str) -> int:
+        auth = await bearer(client, who, "ashok/private")
+        return (await put_manifest(client, f"ashok/private:{tag}", body, OCI_MANIFEST, auth)).status
+
+    async def standing() -> Digest:
+        return Digest.of((await client.ask("GET", target, auth=owner)).body)
+
+    assert [await overwrite(who) for who in ("reader", "stranger")] == [401, 401]
+    assert await standing() == first
+    api = "/api/v1/repositories/ashok/private"
+    await client.send_json("PATCH", api, {"immutable": ["*"]}, auth=basic("ashok"))
+    assert [await overwrite(who) for who in ("writer", "ashok", "admin")] == [403, 403, 403]
+    assert await standing() == first
+    await client.send_json("PATCH", api, {"immutableExcept": [tag]}, auth=basic("ashok"))
+    assert await overwrite("writer") == 201
+    assert await standing() == second
+
+
 # ------------------------------------------------------------------ 12: OCI, CVE-2021-41190
 
 

@@ -40,7 +40,7 @@ COMMANDS: dict[str, _Entry] = {
     "inspect": _Entry("sealift.cli.image:inspect", "Show what an image is made of."),
     "delete": _Entry("sealift.cli.image:delete", "Delete a tag or a manifest."),
     "account": _Entry("sealift.cli.account:account", "Who may log in."),
-    "repo": _Entry("sealift.cli.repo:repo", "Repositories and their visibility."),
+    "repo": _Entry("sealift.cli.repo:repo", "Repositories, their visibility and their tags."),
     "grant": _Entry("sealift.cli.grant:grant", "Who may do what in which repositories."),
     "gc": _Entry("sealift.cli.gc:gc", "Free the space of what nobody needs any more."),
     "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),

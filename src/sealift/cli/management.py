@@ -23,7 +23,14 @@ from sealift.client.keyring import Keyring
 from sealift.credentials.credential import SecretText
 from sealift.errors import SealiftError
 
-_NOUNS: Final = {"accounts": "account", "repositories": "repo", "deleted": "repo", "grants": "grant"}
+_NOUNS: Final = {
+    "accounts": "account",
+    "repositories": "repo",
+    "deleted": "repo",
+    "grants": "grant",
+    "tag-history": "repo",
+    "tag-restores": "repo",
+}
 """The command for each kind of thing in the management API."""
 
 MAX_ANSWER: Final = 16 * 1024 * 1024

@@ -27,13 +27,18 @@ def settings_options(command: Any) -> Any:
             click.option("--external-url", metavar="URL", help="Scheme and host that clients use."),
             click.option("--workers", metavar="N", help="Processes that answer.  [1]"),
             click.option(
-                "--trusted-proxies", metavar="CIDR,…", help="From whom X-Forwarded-Host and -Proto count."
+                "--trusted-proxies",
+                metavar="CIDR,…",
+                help="From whom X-Forwarded-For, -Host and -Proto count.",
             ),
             click.option(
                 "--access-log",
                 is_flag=True,
                 default=None,
                 help="Print a line for each request, without secrets.",
+            ),
+            click.option(
+                "--tag-restore-days", metavar="DAYS", help="How far back a tag can be set back.  [30]"
             ),
             click.option("--metrics-listen", metavar="HOST:PORT", help="Not in this version."),
             click.option("--database", metavar="URL", help="Not in this version."),
@@ -76,6 +81,7 @@ def _serve(won: dict[str, Won]) -> None:
     from sealift.registry.server.listener import CannotListen, join, listen
     from sealift.registry.server.supervisor import Grace, Supervisor
     from sealift.registry.server.worker import Tls, work
+    from sealift.registry.settings import Tags
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.umask(0o077)  # password hashes and keys are in there
@@ -99,6 +105,7 @@ def _serve(won: dict[str, Won]) -> None:
                 trusted_proxies=won["trusted-proxies"].value,
                 log_requests=won["access-log"].value,
             ),
+            tags=Tags(restore_days=won["tag-restore-days"].value),
             workers=won["workers"].value,
         )
         grace = Grace()

@@ -99,6 +99,13 @@ def _read_workers(text: str) -> int:
     return count
 
 
+def _read_days(text: str) -> int:
+    days = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_DAYS)) else -1
+    if not 0 <= days <= MAX_DAYS:
+        raise ValueError(f"it is not a number of days from 0 to {MAX_DAYS}")
+    return days
+
+
 def _read_bool(text: str) -> bool:
     known = {
         "1": True,
@@ -124,6 +131,7 @@ def _read_path(text: str) -> Path:
 
 
 MAX_WORKERS: Final = 64
+MAX_DAYS: Final = 3650
 
 SETTINGS: Final = (
     Setting(name="listen", read=read_address, default=("127.0.0.1", 5000)),
@@ -134,6 +142,7 @@ SETTINGS: Final = (
     Setting(name="tls-cert", read=_read_path, default=None),
     Setting(name="tls-key", read=_read_path, default=None),
     Setting(name="trusted-proxies", read=_read_networks, default=(), kind=list),
+    Setting(name="tag-restore-days", read=_read_days, default=30, kind=int),
     Setting(name="access-log", read=_read_bool, default=False, kind=bool),
 )
 

@@ -101,6 +101,7 @@ class _Exchange:
     status: int = 0
     sent: int = 0
     principal: Principal = ANONYMOUS
+    address: str | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -176,6 +177,7 @@ class App:
             return self._health(raw_path, exchange.method)  # also for HTTP/1.0 without a Host
         query = read_query(scope["query_string"])
         base_url = self._door.base_url(scope, headers)
+        exchange.address = self._door.client_address(scope, headers)
         realm = base_url + "/token"
         body = self._body(receive, exchange)
         if raw_path.startswith("/v2"):
@@ -221,6 +223,7 @@ class App:
                 headers=exchange.headers,
                 body=body,
                 principal=admission.principal,
+                address=exchange.address,
                 base_url=self._door.external_url or "",
                 readable=admission.readable,
             )
@@ -264,6 +267,7 @@ class App:
                 headers=exchange.headers,
                 body=body,
                 principal=principal,
+                address=exchange.address,
             )
         )
 

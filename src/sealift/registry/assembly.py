@@ -34,11 +34,12 @@ from sealift.registry.management.garbage_routes import GarbageRoutes
 from sealift.registry.management.grant_routes import GrantRoutes
 from sealift.registry.management.repository_routes import RepositoryRoutes
 from sealift.registry.management.routes import Management
+from sealift.registry.management.tag_routes import TagRoutes
 from sealift.registry.manifests import Manifests
 from sealift.registry.pace import Pace, Patience
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
-from sealift.registry.settings import Collection, Limits, Tokens
+from sealift.registry.settings import Collection, Limits, Tags, Tokens
 from sealift.registry.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Parts:
     data: DataDirectory
     door: Door = field(default_factory=Door)
     tokens: Tokens = field(default_factory=Tokens)
+    tags: Tags = field(default_factory=Tags)
     limits: Limits = field(default_factory=Limits)
     collection: Collection = field(default_factory=Collection)
     patience: Patience = field(default_factory=Patience)
@@ -104,6 +106,7 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
             password_changed=lambda name: forget_first_password(parts.data.path, name),
         ),
         repositories=RepositoryRoutes(catalog, guard, audit),
+        tags=TagRoutes(catalog, guard, audit, parts.tags),
         deleted=DeletedRoutes(catalog, guard, audit, parts.collection),
         grants=GrantRoutes(catalog, audit),
         garbage=GarbageRoutes(collector, audit),

@@ -87,11 +87,16 @@ class DataDirectory:
         try:
             for directory in (self.blobs, self.uploads):
                 directory.mkdir(mode=0o700, exist_ok=True)
+            sync_names(self.path)
             prepare(self.catalog, backups=self.path / "backups")
             if found is None:
                 partial = self.path / "format.partial"
-                partial.write_text(f"{FORMAT}\n", encoding="ascii")
+                with partial.open("w", encoding="ascii") as file:
+                    file.write(f"{FORMAT}\n")
+                    file.flush()
+                    os.fsync(file.fileno())  # or a power cut leaves it empty under its name
                 partial.replace(self.path / "format")
+                sync_names(self.path)
         except OSError as refused:
             raise directory_refused(self.path, refused) from refused
         except sqlite3.Error as failure:
@@ -136,7 +141,7 @@ class DirectoryLock:
         """Take the lock of the directory `path`. See `DataDirectory.lock`."""
         made = not path.exists()
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path)
             descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as refused:
             raise directory_refused(path, refused) from refused
@@ -170,6 +175,28 @@ class DirectoryLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def sync_names(directory: Path) -> None:
+    """Return when the names in a directory would survive a power cut.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make(path: Path) -> None:
+    """Make a directory with all above it, so that a power cut does not take away what is pushed into it."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in missing:
+        with suppress(PermissionError):  # one may add to a directory that one may not read
+            sync_names(made.parent)
 
 
 def directory_refused(path: Path, refused: OSError) -> DataDirectoryRefused:

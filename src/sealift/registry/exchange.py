@@ -49,6 +49,9 @@ class Call:
 
     body: AsyncIterator[bytes]
     principal: Principal
+    address: str | None = None
+    """The IP address of whoever asks, as the door believes it; None where there is none."""
+
     base_url: str = ""
     """Scheme and authority for absolute locations, or empty: then they are relative."""
 

@@ -42,9 +42,10 @@ from sealift.registry.catalog.manifests import (
     manifest_size,
 )
 from sealift.registry.catalog.repositories import ensure_repository, repository_id
-from sealift.registry.catalog.tags import remove_tag, remove_tags_on, set_tag
+from sealift.registry.catalog.tag_rules import TagImmutable
+from sealift.registry.catalog.tags import remove_tag, remove_tags_on, set_tag, tag_digest
 from sealift.registry.completeness import refuse_incomplete
-from sealift.registry.entity_tags import entity_tag, is_known_to, not_modified
+from sealift.registry.entity_tags import ANYTHING, Condition, entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal
 from sealift.registry.settings import Limits
@@ -102,13 +103,18 @@ class Manifests:
     async def put(self, call: Call) -> Answer:
         """Keep a manifest, and let a tag stand for it if it was pushed by one.
 
-        Spec: distribution-spec v1.1.1 end-7; end-7b of the main branch.
+        ``If-Match`` and ``If-None-Match`` speak of what the tag stands for now,
+        of each tag where there are several, and of the manifest where there is
+        none. All of a push happens, or nothing.
+
+        Spec: distribution-spec v1.1.1 end-7; end-7b of the main branch; RFC 9110, section 13.
 
         Raises:
             RegistryRefusal: MANIFEST_INVALID (400, or 413 where it is too
                 large, or gives a part a wrong size); DIGEST_INVALID; TAG_INVALID;
-                MANIFEST_BLOB_UNKNOWN with every part that is missing;
-                TOOMANYREQUESTS where many large ones come at once.
+                MANIFEST_BLOB_UNKNOWN with every part that is missing; DENIED for
+                a tag that is immutable (403) or stands for another manifest
+                than the condition says (412); TOOMANYREQUESTS where many large ones come at once.
         """
         with self._room.share() as share:
             return await self._put(call, share)
@@ -129,15 +135,19 @@ class Manifests:
                 )
         damaged = await self._damaged(name, parsed)
         principal, now = call.principal, self._catalog.now()
+        condition = Condition.of(call.headers)
 
         def keep(transaction: Transaction) -> None:
             repository = ensure_repository(transaction, name, by=principal.name, now=now)
+            for changed in tags or (str(digest),):
+                _refuse_unexpected(transaction, repository, changed, condition)
             refuse_incomplete(transaction, repository, parsed, damaged)
             add_manifest(transaction, repository, parsed, digest, by=principal.name, now=now)
             for tag in tags:
-                set_tag(transaction, repository, tag, digest, by=principal, now=now)
+                set_tag(transaction, repository, tag, digest, by=principal, now=now, address=call.address)
 
-        await self._catalog.write(keep)
+        with _immutable_is_denied():
+            await self._catalog.write(keep)
         headers = {
             "location": call.base_url + manifest_path(name, digest),
             "docker-content-digest": str(digest),
@@ -156,29 +166,35 @@ class Manifests:
 
         Raises:
             RegistryRefusal: MANIFEST_UNKNOWN; UNSUPPORTED (405) for a manifest
-                that an index of the repository lists.
+                that an index of the repository lists; DENIED for a tag that is
+                immutable, or a manifest that one stands for (403), and for a tag
+                that does not stand for what ``If-Match`` says (412).
         """
         name, reference = call.path["name"], call.path["reference"]
         digest = Digest.parse(reference) if ":" in reference else None
-        principal, now = call.principal, self._catalog.now()
+        principal, now, address = call.principal, self._catalog.now(), call.address
+        condition = Condition.of(call.headers)
 
         def remove(transaction: Transaction) -> bool:
             repository = repository_id(transaction, name)
-            if repository is None:
+            if repository is None or _current(transaction, repository, reference) is None:
                 return False
+            _refuse_unexpected(transaction, repository, reference, condition)
             if digest is None:
-                return remove_tag(transaction, repository, reference, by=principal, now=now)
+                return remove_tag(transaction, repository, reference, by=principal, now=now, address=address)
             listed_in = index_that_lists(transaction, repository, digest)
-            if listed_in is not None and manifest_size(transaction, repository, digest) is not None:
+            if listed_in is not None:
                 raise RegistryRefusal(
                     ErrorCode.UNSUPPORTED,
                     f"the index {listed_in} lists this manifest; delete that first",
                     detail={"digest": str(digest), "index": listed_in},
                 )
-            tags = remove_tags_on(transaction, repository, digest, by=principal, now=now)
+            tags = remove_tags_on(transaction, repository, digest, by=principal, now=now, address=address)
             return bury_manifest(transaction, repository, digest, tags=tags, by=principal.name, now=now)
 
-        if not await self._catalog.write(remove):
+        with _immutable_is_denied():
+            removed = await self._catalog.write(remove)
+        if not removed:
             raise _unknown(self._catalog, name, reference)
         return Answer(status=202, headers={"content-length": "0"})
 
@@ -290,6 +306,53 @@ class _Share:
             )
         self._room.free -= more
         self.taken += more
+
+
+@contextmanager
+def _immutable_is_denied() -> "Iterator[None]":
+    """Tell of an immutable tag in the protocol's words.
+
+    DENIED, since docker, podman and skopeo print its message and end there.
+    After UNSUPPORTED podman tries again; after TAG_INVALID podman and skopeo try
+    schema 1 instead, and print why that was refused (docs/adr/0009).
+    """
+    try:
+        yield
+    except TagImmutable as immutable:
+        raise RegistryRefusal(
+            ErrorCode.DENIED,
+            f"{immutable}: {immutable.why}",
+            detail={"tag": immutable.tag, "pattern": immutable.pattern},
+        ) from None
+
+
+def _current(reader: Reader, repository: int, reference: str) -> str | None:
+    """The digest of what stands under a tag or a digest, or None."""
+    if ":" not in reference:
+        return tag_digest(reader, repository, reference)
+    return None if manifest_size(reader, repository, Digest.parse(reference)) is None else reference
+
+
+def _refuse_unexpected(reader: Reader, repository: int, reference: str, condition: Condition) -> None:
+    """See that what is to be changed is what the caller believes it to be.
+
+    What it is instead is not said: who may push need not be one who may pull.
+
+    Raises:
+        RegistryRefusal: 412. It is not. Spec: RFC 9110, section 15.5.13.
+    """
+    current = _current(reader, repository, reference)
+    if condition.holds(current):
+        return
+    stands = "is not there" if current is None else "stands for another manifest than was expected"
+    if current is not None and condition.must_not_be & {current, ANYTHING}:
+        stands = "is there already"
+    raise RegistryRefusal(
+        ErrorCode.DENIED,
+        f"{reference} {stands}: somebody else was first, so look again; nothing was changed",
+        detail={"reference": reference, "condition": "If-Match, If-None-Match"},
+        status=412,
+    )
 
 
 def _named_digest(reference: str) -> Digest | None:

@@ -1,4 +1,4 @@
-"""The head of a request: its headers, its query, and the URL under which it reached us.
+"""The head of a request: its headers, its query, who sent it, and the URL under which it reached us.
 
 Spec: RFC 9110, sections 5.2 and 7.2; RFC 7239, section 1, for what is not believed.
 """
@@ -6,7 +6,7 @@ Spec: RFC 9110, sections 5.2 and 7.2; RFC 7239, section 1, for what is not belie
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -19,6 +19,9 @@ MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_QUERY_BYTES: Final = 16 * 1024
 MAX_QUERY_FIELDS: Final = 200
 
+MAX_HOPS: Final = 32
+"""Entries of ``X-Forwarded-For`` that are looked at, from its end."""
+
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -30,7 +33,7 @@ class Door:
     """Scheme and authority that clients use. It decides realms and makes locations absolute."""
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """From whom ``X-Forwarded-Host`` and ``X-Forwarded-Proto`` count."""
+    """From whom ``X-Forwarded-For``, ``-Host`` and ``-Proto`` count."""
 
     log_requests: bool = False
 
@@ -51,12 +54,51 @@ class Door:
             raise RegistryRefusal(ErrorCode.UNSUPPORTED, "the Host header names no host", status=400)
         return f"{scheme}://{host}"
 
+    def client_address(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+        """The IP address of whoever asks; None for a peer that has none, such as a Unix socket's.
+
+        It is the peer of the connection. Where that is a proxy that is named,
+        it is the last one in ``X-Forwarded-For`` that is no such proxy: what
+        stands before it may be anybody's invention. Where a named proxy wrote
+        something that is no address there, it is the proxy's own.
+        """
+        address = _address((scope.get("client") or ("",))[0])
+        if address is None:
+            return None
+        if self._trusts(address):
+            for text in reversed(headers.get("x-forwarded-for", "").split(",")[-MAX_HOPS:]):
+                before = _address(_without_port(text.strip()))
+                if before is None:
+                    break
+                address = before
+                if not self._trusts(address):
+                    break
+        return str(address)
+
     def _is_proxy(self, scope: Mapping[str, Any]) -> bool:
-        try:
-            client = ip_address((scope.get("client") or ("",))[0])
-        except ValueError:
-            return False
-        return any(client in network for network in self.trusted_proxies)
+        client = _address((scope.get("client") or ("",))[0])
+        return client is not None and self._trusts(client)
+
+    def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self.trusted_proxies)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address as people write it. One socket for both families shows IPv4 as ``::ffff:10.0.0.1``."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _without_port(text: str) -> str:
+    """An entry of ``X-Forwarded-For``: some proxies add the port, and brackets for IPv6."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    host, colon, _ = text.partition(":")
+    return host if colon and text.count(":") == 1 else text
 
 
 def read_headers(scope: Mapping[str, Any]) -> dict[str, str]:

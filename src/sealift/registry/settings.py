@@ -43,6 +43,14 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tags:
+    """What becomes of tags that were moved or deleted."""
+
+    restore_days: int = 30
+    """How long ago a tag may have ceased to stand for what it is set back to. 0: not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
     """When content goes that nobody needs."""
 

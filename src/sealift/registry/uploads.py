@@ -28,7 +28,7 @@ from sealift.registry.blob_store.blob_store import (
     UploadMissing,
     UploadTooLarge,
 )
-from sealift.registry.catalog.blob_links import link_blob, link_known_blob, linked_size, mount_source
+from sealift.registry.catalog.blob_links import link_blob, link_known_blob, mount_source
 from sealift.registry.catalog.database import Catalog, Transaction
 from sealift.registry.catalog.repositories import ensure_repository
 from sealift.registry.catalog.uploads import (
@@ -125,7 +125,7 @@ class Uploads:
                         await staged.discard()
                         await self._forget(upload_id)
                         raise _wrong_digest(mismatch) from None
-                    await self._link_upload(call, upload_id, row, digest, size)
+                    await self._link_upload(upload_id, row, digest, size)
         except UploadBusy:
             raise await self._out_of_turn(call, upload_id) from None
         except UploadMissing:
@@ -210,15 +210,14 @@ class Uploads:
         return self._stored(call, digest)
 
     async def _link(self, call: Call, digest: Digest, size: int) -> None:
-        """Say that the repository has a blob. Where it had it, that need not wait for the disk."""
+        """Say that the repository has a blob, also where it had it: a delete may come between."""
         name, now = call.path["name"], self._catalog.now()
 
         def link(transaction: Transaction) -> None:
             repository = ensure_repository(transaction, name, by=call.principal.name, now=now)
             link_blob(transaction, repository, digest, size=size, now=now)
 
-        has_it = linked_size(self._catalog, name, digest) == size
-        await self._catalog.write(link, durable=not has_it)
+        await self._catalog.write(link)
 
     async def _mount(self, call: Call, text: str) -> Answer | None:
         """Take a blob from another repository; None where that cannot be, for whatever reason.
@@ -302,9 +301,7 @@ class Uploads:
             )
         return last - first + 1
 
-    async def _link_upload(
-        self, call: Call, upload_id: str, row: UploadRow, digest: Digest, size: int
-    ) -> None:
+    async def _link_upload(self, upload_id: str, row: UploadRow, digest: Digest, size: int) -> None:
         """Say in the catalog that the repository has the blob, and that the upload is over."""
         now = self._catalog.now()
 
@@ -313,8 +310,7 @@ class Uploads:
                 raise _unknown()  # cancelled, or its repository deleted, while the bytes came
             link_blob(transaction, row.repository_id, digest, size=size, now=now)
 
-        has_it = linked_size(self._catalog, call.path["name"], digest) == size
-        await self._catalog.write(link, durable=not has_it)
+        await self._catalog.write(link)  # also where the repository had it: a delete may come between
 
     async def _forget(self, upload_id: str) -> None:
         await self._catalog.write(lambda transaction: end_upload(transaction, upload_id), durable=False)

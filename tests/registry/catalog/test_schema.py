@@ -20,6 +20,8 @@ MODULES = (
     "manifests",
     "repositories",
     "reviews",
+    "tag_history",
+    "tag_rules",
     "tags",
     "uploads",
 )

@@ -13,7 +13,9 @@ import pytest
 import pytest_asyncio
 from tests.registry.open_registry import PASSWORD, Client, basic, open_client
 
+from sealift.image.manifest import OCI_INDEX
 from sealift.registry.catalog.database import Catalog
+from sealift.registry.management.tag_routes import PAGE
 
 Row = tuple[str, str, Any, dict[str, int]]
 
@@ -83,12 +85,41 @@ TABLE: Final[dict[tuple[str, str], list[Row]]] = {
     ("PATCH", "/repositories/{name...}"): [
         ("PATCH", "/api/v1/repositories/ashok/private", {"visibility": "public"}, _cells(404, 200, 200)),
         ("PATCH", "/api/v1/repositories/ashok/public", {"visibility": "private"}, _cells(403, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/private", {"immutable": ["v*"]}, _cells(404, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/public", {"immutable": ["v*"]}, _cells(403, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/public", {"immutableExcept": []}, _cells(403, 200, 200)),
+        ("PATCH", "/api/v1/repositories/ashok/private", {"immutable": ["v/*"]}, _cells(404, 400, 400)),
+        ("PATCH", "/api/v1/repositories/ashok/private", {"immutable": [""]}, _cells(404, 400, 400)),
+        ("PATCH", "/api/v1/repositories/ashok/private", {"immutable": ["v"] * 33}, _cells(404, 400, 400)),
         ("PATCH", "/api/v1/repositories/ashok/missing", {"visibility": "public"}, _cells(404, 404, 404)),
     ],
     ("DELETE", "/repositories/{name...}"): [
         ("DELETE", "/api/v1/repositories/ashok/private", None, _cells(404, 204, 204)),
         ("DELETE", "/api/v1/repositories/ashok/public", None, _cells(403, 204, 204)),
         ("DELETE", "/api/v1/repositories/ashok/missing", None, _cells(404, 404, 404)),
+    ],
+    ("GET", "/tag-history/{name...}"): [
+        ("GET", "/api/v1/tag-history/ashok/private", None, _cells(404, 200, 200)),
+        ("GET", "/api/v1/tag-history/ashok/public", None, _cells(403, 200, 200)),
+        ("GET", "/api/v1/tag-history/ashok/public?before=x", None, _cells(403, 400, 400)),
+        ("GET", "/api/v1/tag-history/ashok/missing", None, _cells(404, 404, 404)),
+    ],
+    ("POST", "/tag-restores/{name...}"): [
+        ("POST", "/api/v1/tag-restores/ashok/private", {"tag": "v1"}, _cells(404, 404, 404)),
+        ("POST", "/api/v1/tag-restores/ashok/public", {"tag": "v1"}, _cells(403, 404, 404)),
+        (
+            "POST",
+            "/api/v1/tag-restores/ashok/public",
+            {"tag": "v1", "to": "sha256:x", "before": "2026-01-01T00:00:00Z"},
+            _cells(403, 400, 400),
+        ),
+        (
+            "POST",
+            "/api/v1/tag-restores/ashok/public",
+            {"tag": "v1", "before": "2026-01-01T00:00:00"},
+            _cells(403, 400, 400),
+        ),
+        ("POST", "/api/v1/tag-restores/ashok/missing", {"tag": "v1"}, _cells(404, 404, 404)),
     ],
     ("GET", "/deleted/{name...}"): [
         ("GET", "/api/v1/deleted/ashok/private", None, _cells(404, 200, 200)),
@@ -513,3 +544,119 @@ async def test_pages_tell_nothing_of_repositories_that_the_caller_may_not_see(
         assert last == pages[-1][-1]
     public = [f"apps/{number:04}" for number in range(601, 1102)] + ["ashok/public"]
     assert pages == [public[:500], public[500:]]
+
+
+async def _push(client: Client, tag: str, salt: str, forwarded: str | None = None) -> str:
+    """Push a manifest that needs nothing to ashok/private, as the writer; returns its digest."""
+    body = json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"salt": salt}}
+    ).encode()
+    headers = {"content-type": OCI_INDEX} | ({"x-forwarded-for": forwarded} if forwarded else {})
+    target = f"/v2/ashok/private/manifests/{tag}"
+    reply = await client.ask("PUT", target, body=body, headers=headers, auth=basic("writer"))
+    assert reply.status == 201, reply.body
+    return reply.headers["docker-content-digest"]
+
+
+HISTORY = "/api/v1/tag-history/ashok/private"
+
+
+async def test_a_history_says_who_when_and_from_where(client: Client) -> None:
+    client.peer = "::ffff:192.0.2.7"
+    first = await _push(client, "v1", "a", forwarded="203.0.113.9")
+    second = await _push(client, "v1", "b")
+    await client.ask("DELETE", "/v2/ashok/private/manifests/v1", auth=basic("ashok"))
+    reply = await client.ask("GET", HISTORY, auth=basic("writer"))
+    assert reply.json["kind"] == "TagHistory"
+    assert reply.json["continue"] is None
+    moves = [{key: move[key] for key in move if key != "at"} for move in reply.json["items"]]
+    common = {"apiVersion": "sealift.dev/v1alpha1", "kind": "TagMove", "tag": "v1", "address": "192.0.2.7"}
+    assert moves == [
+        common | {"by": "ashok", "oldDigest": second, "newDigest": None},
+        common | {"by": "writer", "oldDigest": first, "newDigest": second},
+        common | {"by": "writer", "oldDigest": None, "newDigest": first},
+    ]
+
+
+async def test_who_may_only_pull_sees_no_history(client: Client) -> None:
+    """It has the names and addresses of those who push; of a public repository everyone would have them."""
+    await _push(client, "v1", "a")
+    seen = {}
+    for who in ("admin", "ashok", "writer", "reader", "stranger"):
+        for method, target, body in (
+            ("GET", HISTORY, None),
+            ("POST", "/api/v1/tag-restores/ashok/private", b'{"tag":"v1","before":"2999-01-01T00:00:00Z"}'),
+        ):
+            reply = await client.ask(method, target, body=body, auth=basic(who))
+            seen[who, method] = reply.status
+            assert reply.status == 200 or b"127.0.0.1" not in reply.body
+    expected = {"admin": 200, "ashok": 200, "writer": 200, "reader": 403, "stranger": 404}
+    assert seen == {(who, method): expected[who] for who in expected for method in ("GET", "POST")}
+
+
+async def test_a_long_history_comes_in_pages(client: Client) -> None:
+    for number in range(PAGE // 2 + 1):
+        for tag in ("a", "b"):
+            await _push(client, tag, str(number))
+    first = (await client.ask("GET", HISTORY, auth=basic("ashok"))).json
+    assert len(first["items"]) == PAGE
+    rest = (await client.ask("GET", f"{HISTORY}?before={first['continue']}", auth=basic("ashok"))).json
+    assert [move["tag"] for move in rest["items"]] == ["b", "a"]
+    assert rest["continue"] is None
+    one = (await client.ask("GET", f"{HISTORY}?tag=a", auth=basic("ashok"))).json
+    assert {move["tag"] for move in one["items"]} == {"a"}
+    assert (len(one["items"]), one["continue"]) == (PAGE // 2 + 1, None)
+
+
+async def test_a_tag_is_set_back_to_the_time_that_its_history_shows(client: Client) -> None:
+    first, second = [await _push(client, "v1", salt) for salt in "ab"]
+    moved_at = (await client.ask("GET", HISTORY, auth=basic("writer"))).json["items"][0]["at"]
+    target = "/api/v1/tag-restores/ashok/private"
+    reply = await client.send_json("POST", target, {"tag": "v1", "before": moved_at}, auth=basic("writer"))
+    assert reply.json == {
+        "apiVersion": "sealift.dev/v1alpha1",
+        "kind": "RestoredTag",
+        "repository": "ashok/private",
+        "tag": "v1",
+        "digest": first,
+        "was": second,
+    }
+    stands = await client.ask("HEAD", "/v2/ashok/private/manifests/v1", auth=basic("writer"))
+    assert stands.headers["docker-content-digest"] == first
+
+
+async def test_what_is_brought_back_is_in_the_history_and_a_restore_says_how(client: Client) -> None:
+    """A tag does not go back to what was deleted; undelete brings both, and that is a move too."""
+    digest = await _push(client, "v1", "a")
+    await client.ask("DELETE", f"/v2/ashok/private/manifests/{digest}", auth=basic("ashok"))
+    target = "/api/v1/tag-restores/ashok/private"
+    reply = await client.send_json("POST", target, {"tag": "v1", "to": digest}, auth=basic("ashok"))
+    assert (reply.status, reply.code) == (409, "CONFLICT")
+    assert f"sealift repo undelete NAME@{digest}" in reply.json["errors"][0]["detail"]["hint"]
+    client.peer = "192.0.2.8"
+    undelete = {"digest": digest}
+    back = await client.send_json("POST", "/api/v1/deleted/ashok/private", undelete, auth=basic("ashok"))
+    assert back.json["tags"] == ["v1"]
+    newest = (await client.ask("GET", HISTORY, auth=basic("ashok"))).json["items"][0]
+    assert [newest[key] for key in ("oldDigest", "newDigest", "by", "address")] == [
+        None,
+        digest,
+        "ashok",
+        "192.0.2.8",
+    ]
+
+
+async def test_rules_are_shown_and_each_is_changed_by_itself(client: Client) -> None:
+    target, owner = "/api/v1/repositories/ashok/private", basic("ashok")
+
+    async def change(**fields: object) -> tuple[str, list[str], list[str]]:
+        reply = await client.send_json("PATCH", target, fields, auth=owner)
+        shown = (await client.ask("GET", target, auth=basic("reader"))).json
+        assert (reply.status, shown | {"actions": []}) == (200, reply.json | {"actions": []})
+        return shown["visibility"], shown["immutable"], shown["immutableExcept"]
+
+    assert await change(immutable=["v*", "stable", "v*"]) == ("private", ["stable", "v*"], [])
+    assert await change(immutableExcept=["*-rc*"]) == ("private", ["stable", "v*"], ["*-rc*"])
+    assert await change(visibility="public") == ("public", ["stable", "v*"], ["*-rc*"])
+    assert await change(immutable=[]) == ("public", [], ["*-rc*"])
+    assert await change() == ("public", [], ["*-rc*"])

@@ -1,12 +1,15 @@
 """A real `sealift serve` in a process of its own, for tests of processes, signals and sockets."""
 
+import base64
+import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPSConnection
@@ -82,6 +85,31 @@ class Server:
         """The first password of admin."""
         return (self.data / "admin-password").read_text(encoding="ascii").strip()
 
+    def ends(self) -> list[int]:
+        """Descriptors of all its processes, for `await_ends`."""
+        return [os.pidfd_open(pid) for pid in (self.process.pid, *self.workers)]
+
+    def kill(self) -> None:
+        """SIGKILL to the whole process group, at once, and its end."""
+        ends = self.ends()
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.await_ends(ends)
+
+    def await_ends(self, ends: list[int]) -> None:
+        """Wait until none of its processes is left: then its data directory is free."""
+        self.process.wait(PATIENCE_SECONDS)
+        for end in ends:
+            assert select.select([end], [], [], PATIENCE_SECONDS)[0], "a process stays"
+            os.close(end)
+
+    def token(self, *repositories: str) -> str:
+        """A registry token of admin for everything in `repositories`."""
+        scopes = "&".join(f"scope=repository:{name}:pull,push,delete" for name in repositories)
+        basic = base64.b64encode(f"admin:{self.password}".encode()).decode()
+        status, _, body = self.ask("GET", f"/token?service=sealift&{scopes}", auth=f"Basic {basic}")
+        assert status == 200, body
+        return str(json.loads(body)["token"])
+
     def stop(self) -> int:
         """SIGTERM, and the status it ends with."""
         self.process.send_signal(signal.SIGTERM)
@@ -104,11 +132,16 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serving(directory: Path, *arguments: str, listen: str = "127.0.0.1:0") -> Iterator[Server]:
-    """A server that is ready; killed at the end if it still runs."""
+def serving(
+    directory: Path,
+    *arguments: str,
+    listen: str = "127.0.0.1:0",
+    program: Sequence[str] = (sys.executable, "-m", "sealift"),
+) -> Iterator[Server]:
+    """A server that is ready; killed at the end if it still runs. It leads a process group of its own."""
     data = directory / "data"
     process = subprocess.Popen(
-        command("serve", "--listen", listen, "--data", str(data), *arguments),
+        [*program, "serve", "--listen", listen, "--data", str(data), *arguments],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,

@@ -56,7 +56,7 @@ class Client:
     done: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(SEED + self.number)  # noqa: S311 - a load, not a secret
+        self.random = random.Random(SEED + self.number)
         self.connection = http.client.HTTPConnection(self.address, timeout=120)
         self.pushed = 0
 

@@ -15,7 +15,7 @@ from sealift.registry.access.passwords import hash_password
 from sealift.registry.catalog.accounts import add_account
 from sealift.registry.catalog.database import Catalog, Query
 from sealift.registry.catalog.schema import account
-from sealift.registry.data_directory import directory_refused
+from sealift.registry.data_directory import directory_refused, sync_names
 
 ADMIN: Final = "admin"
 
@@ -73,6 +73,7 @@ def _write_private(path: Path, password: SecretText) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        sync_names(path.parent)  # before the account: a power cut must not leave one without the other
     except OSError as refused:
         partial.unlink(missing_ok=True)
         raise directory_refused(path.parent, refused) from refused

@@ -12,6 +12,7 @@ from sealift.registry.catalog.accounts import NameTaken
 from sealift.registry.catalog.database import Query, Reader, Row, Transaction
 from sealift.registry.catalog.reviews import watch_blobs_of
 from sealift.registry.catalog.schema import principal, repository, tag
+from sealift.registry.catalog.tags import refuse_to_lose_immutable
 
 Visibility = Literal["private", "public"]
 
@@ -134,7 +135,12 @@ def set_visibility(
 
 
 def delete_repository(transaction: Transaction, repository_id: int, *, now: int) -> None:
-    """Delete a repository with all that is in it. Blobs that nobody has any more are collected later."""
+    """Delete a repository with all that is in it. Blobs that nobody has any more are collected later.
+
+    Raises:
+        TagImmutable: It has a tag that a rule keeps; the rule has to go first.
+    """
+    refuse_to_lose_immutable(transaction, repository_id)
     watch_blobs_of(transaction, repository_id, now=now, reason="its repository was deleted")
     transaction.run(_REMOVE_TAGS, of=repository_id)  # they hold on to the manifests they name
     transaction.run(_REMOVE_REPOSITORY, of=repository_id)

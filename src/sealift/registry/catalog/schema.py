@@ -253,10 +253,23 @@ tag_history = Table(
     Column("at", BigInteger, nullable=False),
     Column("principal_id", BigInteger),
     Column("principal", Text, nullable=False),
+    Column("address", Text),
     Index("ix_tag_history_name", "repository_id", "name", "id"),
+    Index("ix_tag_history_repository", "repository_id", "id"),
     sqlite_autoincrement=True,
 )
-"""Every move of a tag: who, when, from which digest to which. NULL is "no tag": made or deleted."""
+"""Every move of a tag: who, when, from where, from which digest to which. NULL is "no tag"."""
+
+tag_rule = Table(
+    "tag_rule",
+    METADATA,
+    Column("repository_id", _ID, ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("pattern", Text, primary_key=True),
+    CheckConstraint("kind IN ('immutable', 'except')", name="kind"),
+    sqlite_with_rowid=False,
+)
+"""Which tags of a repository must not be moved or deleted: patterns, and exceptions from them."""
 
 upload = Table(
     "upload",

@@ -84,7 +84,7 @@ class DeletedRoutes:
             add_manifest(transaction, row.id, parsed, digest, by=found.pushed_by, now=found.created_at)
             free = tuple(tag for tag in found.tags.split() if tag_digest(transaction, row.id, tag) is None)
             for tag in free:
-                set_tag(transaction, row.id, tag, digest, by=principal, now=now)
+                set_tag(transaction, row.id, tag, digest, by=principal, now=now, address=call.address)
             return free
 
         tags = await self._catalog.write(bring_back)

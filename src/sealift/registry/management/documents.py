@@ -5,7 +5,7 @@ holds a password or a hash of one. Fields are camelCase on the wire.
 """
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -13,12 +13,16 @@ import msgspec
 from sealift.registry.access.passwords import MIN_PASSWORD_CHARACTERS
 from sealift.registry.catalog.accounts import Account, GrantRow
 from sealift.registry.catalog.repository_rows import RepositoryRow
+from sealift.registry.catalog.tag_history import TagMove
+from sealift.registry.catalog.tag_rules import MAX_PATTERN_CHARACTERS, MAX_PATTERNS, PATTERN_SHAPE, TagRules
 from sealift.registry.exchange import Answer
 from sealift.registry.management.refusal import ManagementRefusal
 
 API_VERSION: Final = "sealift.dev/v1alpha1"
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 
@@ -58,6 +62,15 @@ Secret = Annotated[
 ]
 Action = Literal["pull", "push", "delete"]
 Visibility = Literal["private", "public"]
+TagPattern = Annotated[
+    str,
+    msgspec.Meta(
+        description="A tag, with * for any characters.",
+        # described here and checked by the catalog, whose refusal says what to write instead
+        extra_json_schema={"minLength": 1, "maxLength": MAX_PATTERN_CHARACTERS, "pattern": PATTERN_SHAPE},
+    ),
+]
+TagPatterns = Annotated[list[TagPattern], msgspec.Meta(max_length=MAX_PATTERNS)]
 
 
 class Closed(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
@@ -92,9 +105,19 @@ class NewRepository(Closed):
 
 
 class RepositoryChange(Closed):
-    """How a repository is to be seen."""
+    """How a repository is to be seen, and which of its tags stay. What is null is as it was."""
 
-    visibility: Visibility
+    visibility: Visibility | None = None
+    immutable: TagPatterns | None = None
+    immutable_except: TagPatterns | None = None
+
+
+class TagRestore(Closed):
+    """What a tag is to stand for again: `to`, or what it was `before`, or before its last move."""
+
+    tag: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    to: Annotated[str, msgspec.Meta(min_length=1, max_length=256, description="A digest.")] | None = None
+    before: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class Undelete(Closed):
@@ -145,8 +168,48 @@ class RepositoryDocument(Document, tag="Repository"):
     actions: list[str]
     """What the caller may do there."""
 
+    immutable: list[str]
+    """Patterns of the tags that must not be moved or deleted."""
+
+    immutable_except: list[str]
+    """Patterns of tags that may be all the same."""
+
     created_at: datetime
     created_by: str
+
+
+class TagMoveDocument(Document, tag="TagMove"):
+    """One move of one tag."""
+
+    tag: str
+    at: datetime
+    """To the microsecond, so that it can be given back as ``before``."""
+
+    by: str
+    address: str | None
+    old_digest: str | None
+    """Null: there was no such tag before."""
+
+    new_digest: str | None
+    """Null: the tag was deleted."""
+
+
+class TagHistory(Document, tag="TagHistory"):
+    """One page of the moves of tags, the newest first."""
+
+    items: list[TagMoveDocument]
+    continue_: str | None = msgspec.field(default=None, name="continue")
+    """The ``before`` of the next page, or null at the end."""
+
+
+class RestoredTagDocument(Document, tag="RestoredTag"):
+    """A tag that was set back."""
+
+    repository: str
+    tag: str
+    digest: str
+    was: str | None
+    """What it stood for until now; null where there was no such tag."""
 
 
 class GrantDocument(Document, tag="Grant"):
@@ -280,15 +343,29 @@ def account_document(account: Account) -> AccountDocument:
     )
 
 
-def repository_document(row: RepositoryRow, actions: frozenset[str]) -> RepositoryDocument:
+def repository_document(row: RepositoryRow, actions: frozenset[str], rules: TagRules) -> RepositoryDocument:
     """A repository, for somebody who may take `actions` in it."""
     return RepositoryDocument(
         name=row.name,
         visibility=row.visibility,
         owner=row.owner,
         actions=sorted(actions),
+        immutable=list(rules.immutable),
+        immutable_except=list(rules.exceptions),
         created_at=moment(row.created_at),
         created_by=row.created_by,
+    )
+
+
+def tag_move_document(move: TagMove) -> TagMoveDocument:
+    """A move of a tag, for those who may push there."""
+    return TagMoveDocument(
+        tag=move.tag,
+        at=_EPOCH + timedelta(microseconds=move.at),
+        by=move.principal,
+        address=move.address,
+        old_digest=move.old_digest,
+        new_digest=move.new_digest,
     )
 
 
@@ -307,6 +384,11 @@ def grant_document(row: GrantRow) -> GrantDocument:
 def moment(microseconds: int) -> datetime:
     """A time of the catalog."""
     return datetime.fromtimestamp(microseconds // 1_000_000, UTC)
+
+
+def microseconds(given: datetime) -> int:
+    """A time as the catalog has it."""
+    return (given - _EPOCH) // timedelta(microseconds=1)
 
 
 async def read(body: AsyncIterator[bytes], wanted: type[T]) -> T:

@@ -12,7 +12,9 @@ from sealift.registry.management.documents import (
     CollectionReport,
     GarbageItem,
     GarbageReport,
+    Nothing,
     moment,
+    read,
     written,
 )
 from sealift.registry.management.refusal import admins_only
@@ -56,6 +58,7 @@ class GarbageRoutes:
         """
         if not call.principal.is_admin:
             raise admins_only("collecting")
+        await read(call.body, Nothing)
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._collector.run(places=PLACES))
             self._audit.changed(call.principal, "garbage.collect", "")

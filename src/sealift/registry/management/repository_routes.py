@@ -1,4 +1,4 @@
-"""``/api/v1/repositories``: making, showing and deleting them, and who may see them."""
+"""``/api/v1/repositories``: making, showing and deleting them, who may see them, and which tags stay."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from sealift.protocol.endpoints import is_name
 from sealift.registry.access.audit_trail import AuditTrail
 from sealift.registry.access.guard import Guard
 from sealift.registry.access.permissions import RepositoryFacts, is_owner
-from sealift.registry.catalog.database import Catalog
+from sealift.registry.catalog.database import Catalog, Transaction
 from sealift.registry.catalog.repositories import visible_names
 from sealift.registry.catalog.repository_rows import (
     RepositoryRow,
@@ -15,10 +15,12 @@ from sealift.registry.catalog.repository_rows import (
     repository_row,
     set_visibility,
 )
+from sealift.registry.catalog.tag_rules import TagRules, set_tag_rules, tag_patterns, tag_rules
 from sealift.registry.exchange import Answer, Call, Principal
 from sealift.registry.management.documents import (
     NewRepository,
     RepositoryChange,
+    RepositoryDocument,
     RepositoryList,
     read,
     repository_document,
@@ -48,7 +50,7 @@ class RepositoryRoutes:
         names = visible_names(self._catalog, self._guard.visible(call.principal), last=last, most=PAGE + 1)
         page = names[:PAGE]
         shown = [
-            repository_document(row, actions)
+            repository_document(row, actions, tag_rules(self._catalog, row.id))
             for name in page
             if (row := repository_row(self._catalog, name)) is not None
             and (actions := self._guard.held(call.principal, name))
@@ -83,34 +85,62 @@ class RepositoryRoutes:
             )
         )
         self._audit.changed(call.principal, "repository.create", made.name, made.visibility)
-        return written(repository_document(made, self._guard.held(call.principal, made.name)), 201)
+        return written(self._document(call, made), 201)
 
     async def show(self, call: Call) -> Answer:
         """One repository, for whoever may see it."""
         row = self._visible(call)
-        return written(repository_document(row, self._guard.held(call.principal, row.name)))
+        return written(self._document(call, row))
 
     async def change(self, call: Call) -> Answer:
-        """Make a repository public or private, for admins and its owner."""
+        """Make a repository public or private, and say which tags must not move; for admins and its owner."""
         row = self._own(call)
-        visibility = (await read(call.body, RepositoryChange)).visibility
-        changed = await self._catalog.write(
-            lambda transaction: set_visibility(
-                transaction, name=row.name, visibility=visibility, only_id=row.id
+        wanted = await read(call.body, RepositoryChange)
+        visibility = wanted.visibility or row.visibility
+        immutable = None if wanted.immutable is None else tag_patterns(wanted.immutable)
+        exceptions = None if wanted.immutable_except is None else tag_patterns(wanted.immutable_except)
+
+        def change(transaction: Transaction) -> tuple[RepositoryRow, TagRules] | None:
+            if wanted.visibility is None:
+                changed = repository_row(transaction, row.name)
+            else:
+                changed = set_visibility(transaction, name=row.name, visibility=visibility, only_id=row.id)
+            if changed is None or changed.id != row.id:
+                return None
+            before = tag_rules(transaction, row.id)
+            rules = TagRules(
+                immutable=before.immutable if immutable is None else immutable,
+                exceptions=before.exceptions if exceptions is None else exceptions,
             )
-        )
-        if changed is None:
+            if rules != before:
+                set_tag_rules(transaction, row.id, rules)
+            return changed, rules
+
+        done = await self._catalog.write(change)
+        if done is None:
             raise not_found(f"repository {row.name!r} that you may see")
-        self._audit.changed(call.principal, "repository.visibility", row.name, visibility)
-        return written(repository_document(changed, self._guard.held(call.principal, row.name)))
+        changed, rules = done
+        if wanted.visibility is not None:
+            self._audit.changed(call.principal, "repository.visibility", row.name, visibility)
+        if immutable is not None or exceptions is not None:
+            told = f"{','.join(rules.immutable) or 'none'} except {','.join(rules.exceptions) or 'none'}"
+            self._audit.changed(call.principal, "repository.immutable", row.name, told)
+        return written(repository_document(changed, self._guard.held(call.principal, row.name), rules))
 
     async def delete(self, call: Call) -> Answer:
-        """Delete a repository with all that is in it (204), for admins and its owner."""
+        """Delete a repository with all that is in it (204), for admins and its owner.
+
+        One with an immutable tag stays: its rule has to be taken away first.
+        """
         row = self._own(call)
         now = self._catalog.now()
         await self._catalog.write(lambda transaction: delete_repository(transaction, row.id, now=now))
         self._audit.changed(call.principal, "repository.delete", row.name)
         return Answer(status=204)
+
+    def _document(self, call: Call, row: RepositoryRow) -> RepositoryDocument:
+        held = self._guard.held(call.principal, row.name)
+        return repository_document(row, held, tag_rules(self._catalog, row.id))
 
     def _visible(self, call: Call) -> RepositoryRow:
         name = call.path["name"]

@@ -15,6 +15,8 @@ from sealift.registry.access.guard import MANAGEMENT, Demand
 from sealift.registry.access.passwords import WeakPassword
 from sealift.registry.access.permissions import MalformedPattern
 from sealift.registry.catalog.accounts import LastAdmin, NameTaken, NoSuchAccount, NoSuchGrant, StillOwns
+from sealift.registry.catalog.tag_rules import MalformedTagPattern, TagImmutable
+from sealift.registry.catalog.tags import NotInHistory, NotRestorable
 from sealift.registry.collector import CollectorBusy
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.management.account_routes import AccountRoutes
@@ -40,6 +42,9 @@ from sealift.registry.management.documents import (
     RepositoryDocument,
     RepositoryList,
     RestoredManifest,
+    RestoredTagDocument,
+    TagHistory,
+    TagRestore,
     Undelete,
     WhoAmI,
     written,
@@ -49,6 +54,7 @@ from sealift.registry.management.garbage_routes import GarbageRoutes
 from sealift.registry.management.grant_routes import GrantRoutes
 from sealift.registry.management.refusal import ManagementRefusal
 from sealift.registry.management.repository_routes import RepositoryRoutes
+from sealift.registry.management.tag_routes import TagRoutes
 
 PREFIX = "/api/v1"
 
@@ -89,6 +95,7 @@ class Management:
         *,
         accounts: AccountRoutes,
         repositories: RepositoryRoutes,
+        tags: TagRoutes,
         deleted: DeletedRoutes,
         grants: GrantRoutes,
         garbage: GarbageRoutes,
@@ -97,6 +104,7 @@ class Management:
             *_own_routes(self),
             *_account_routes(accounts),
             *_repository_routes(repositories),
+            *_tag_routes(tags),
             *_deleted_routes(deleted),
             *_grant_routes(grants),
             *_garbage_routes(garbage),
@@ -190,6 +198,10 @@ _STATUSES: dict[type[SealiftError], tuple[int, str]] = {
     NoSuchGrant: (404, "NOT_FOUND"),
     WeakPassword: (400, "INVALID"),
     MalformedPattern: (400, "INVALID"),
+    MalformedTagPattern: (400, "INVALID"),
+    NotInHistory: (404, "NOT_FOUND"),
+    NotRestorable: (409, "CONFLICT"),
+    TagImmutable: (403, "DENIED"),
     CollectorBusy: (409, "CONFLICT"),
 }
 
@@ -355,7 +367,7 @@ def _repository_routes(repositories: RepositoryRoutes) -> tuple[ManagementRoute,
         ManagementRoute(
             method="PATCH",
             template="/repositories/{name...}",
-            summary="Make a repository public or private.",
+            summary="Make a repository public or private, and say which of its tags are immutable.",
             handler=repositories.change,
             request=RepositoryChange,
             answer=RepositoryDocument,
@@ -366,6 +378,27 @@ def _repository_routes(repositories: RepositoryRoutes) -> tuple[ManagementRoute,
             summary="Delete a repository with all that is in it.",
             handler=repositories.delete,
             status=204,
+        ),
+    )
+
+
+def _tag_routes(tags: TagRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/tag-history/{name...}",
+            summary="The moves of a repository's tags, or of one, newest first; for who may push there.",
+            handler=tags.history,
+            answer=TagHistory,
+            query=("tag", "before"),
+        ),
+        ManagementRoute(
+            method="POST",
+            template="/tag-restores/{name...}",
+            summary="Let a tag stand for what it once stood for; for who may push there.",
+            handler=tags.restore,
+            request=TagRestore,
+            answer=RestoredTagDocument,
         ),
     )
 

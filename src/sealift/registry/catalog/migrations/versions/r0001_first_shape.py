@@ -160,6 +160,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("principal_id", sa.BigInteger(), nullable=True),
         sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["repository_id"],
             ["repository.id"],
@@ -170,6 +171,19 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_tag_history_name", "tag_history", ["repository_id", "name", "id"], unique=False)
+    op.create_index("ix_tag_history_repository", "tag_history", ["repository_id", "id"], unique=False)
+    op.create_table(
+        "tag_rule",
+        sa.Column("repository_id", ID, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("pattern", sa.Text(), nullable=False),
+        sa.CheckConstraint("kind IN ('immutable', 'except')", name=op.f("ck_tag_rule_kind")),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repository.id"], name=op.f("fk_tag_rule_repository_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "kind", "pattern", name=op.f("pk_tag_rule")),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "upload",
         sa.Column("id", sa.Text(), nullable=False),
