@@ -1,9 +1,9 @@
 """What clients that tests cannot have ask of a registry, request by request, and a replay of it.
 
 helm's requests are a recording of helm 4.3 with `tests.peers.relay`; the
-others are read from the sources of go-containerregistry 0.20 (crane, cosign),
-of cosign 2 and 3, and of BuildKit 0.23 with containerd's pusher. Each client
-takes a ``Location`` as it comes and adds the digest to it.
+others are read from the sources of go-containerregistry (crane, cosign), of
+cosign 2 and 3, and of BuildKit with containerd's pusher. Each client takes a
+``Location`` as it comes and adds the digest to it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,8 @@ ORAS: Final = {
     "accept": f"{_SCHEMA2}, {_LIST}, {MANIFEST}, {INDEX}, application/vnd.oci.artifact.manifest.v1+json"
 }
 CRANE: Final = {
-    "accept": f"{_SCHEMA2},{_LIST},{MANIFEST},{INDEX},{_SCHEMA1},"
-    "application/vnd.docker.distribution.manifest.v1+prettyjws"
+    "accept": f"{_SCHEMA1},application/vnd.docker.distribution.manifest.v1+prettyjws,"
+    f"{_SCHEMA2},{MANIFEST},{_LIST},{INDEX}"
 }
 RESOLVER: Final = {"accept": f"{_SCHEMA2}, {_LIST}, {MANIFEST}, {INDEX}, */*"}
 """containerd's, and BuildKit's with it."""

@@ -28,6 +28,7 @@ from tests.conformance.registry_socket import (
     described,
     digest_of,
 )
+from tests.registry.open_registry import basic
 from tests.registry.server.serving import Server, serving
 
 _numbers = count(1)
@@ -196,8 +197,9 @@ def test_cosign_signs_by_a_subject_and_finds_it(kind: str, repository: Repositor
             Ask("HEAD", f"manifests/{digest}", 200, CRANE),
             *crane_blob("config"),
             *crane_blob("layer"),
-            # Without this header the client goes on to keep a list under a tag.
             pushed("manifest", "{manifest}", has={"oci-subject": digest}),
+            # Asked after the push, and by whoever verifies. Without an answer it keeps a list under a tag.
+            Ask("GET", f"referrers/{digest}", 200, {"accept": INDEX}, has={"content-type": INDEX}),
             Ask("GET", f"referrers/{digest}", 200, {"accept": INDEX}, has={"content-type": INDEX}),
             Ask("GET", "manifests/{manifest}", 200, CRANE, gives="manifest"),
             Ask("GET", "blobs/{layer}", 200, gives="layer"),
@@ -244,6 +246,26 @@ def test_crane_copies_lists_and_deletes(server: Server, repository: Repository) 
         {"image": image},
     )
     assert source.ask("GET", "manifests/v1").body == image
+
+
+def test_crane_deletes_though_it_asks_for_the_right_to_push(server: Server, repository: Repository) -> None:
+    """It takes deleting for pushing, and learns from the challenge what it needs besides."""
+    body = repository.push_image("v1")
+
+    def token(*scopes: str) -> str:
+        query = "&".join(f"scope={quote(scope)}" for scope in scopes)
+        _, _, answer = server.ask(
+            "GET", f"/token?{query}&service=sealift", auth=basic("admin", server.password)
+        )
+        return f"Bearer {json.loads(answer)['token']}"
+
+    pushing = f"repository:{repository.name}:push,pull"
+    path = f"/v2/{repository.name}/manifests/{digest_of(body)}"
+    status, headers, _ = server.ask("DELETE", path, auth=token(pushing))
+    challenge = headers["www-authenticate"]
+    assert (status, 'error="insufficient_scope"' in challenge) == (401, True)
+    wanted = challenge.split('scope="')[1].split('"')[0]
+    assert server.ask("DELETE", path, auth=token(pushing, wanted))[0] == 202
 
 
 # ------------------------------------------------------------------ BuildKit

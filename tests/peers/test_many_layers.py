@@ -11,7 +11,7 @@ from tests.peers.test_containerd import credential
 
 from sealift.node.cri import CriRuntime
 
-pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("many layers")]
+pytestmark = pytest.mark.peers
 
 LAYERS = 100
 MOST = 127

@@ -73,7 +73,7 @@ def test_podman_looks_for_the_signature_of_what_it_pulls(
         try:
             podman.log_in(relay.registry).checked()
             name = relay.registry.image(repository, f"@{attached.platform['digest']}")
-            podman.pull(name)
+            podman.pull(name)  # what it pulls cannot be unpacked: that comes after
         finally:
             file.unlink()
         asked = relay.to(f"/manifests/{signed_tag(attached.platform['digest'])}", "GET")
