@@ -113,6 +113,32 @@ def test_the_story(sealift: Sealift) -> None:
     assert sealift("account", "remove", "ashok").status == 0
 
 
+def test_a_quota_and_what_is_held_against_it(sealift: Sealift) -> None:
+    """Admins see what others hold too; who looks at its own account sees one number."""
+    assert sealift("account", "add", "ashok", "--password-stdin", stdin="correct horse\n").status == 0
+    limited = sealift("account", "set", "ashok", "--quota", "50GiB")
+    assert (limited.status, limited.out.splitlines()[0].split()[-1]) == (0, "QUOTA")
+    assert limited.out.splitlines()[1].split()[-1] == "50GiB"
+    shown = json.loads(sealift("account", "show", "ashok", "-o", "json").out)
+    assert (shown["quotaBytes"], shown["storage"]) == (
+        50 << 30,
+        {"usedBytes": 0, "uniqueBytes": 0, "sharedBytes": 0},
+    )
+    own = json.loads(sealift("account", "show", "ashok", "-o", "json", as_="ashok").out)
+    assert own["storage"] == {"usedBytes": 0}
+    assert sealift("repo", "create", "ashok/app").status == 0
+    text = sealift("repo", "show", "ashok/app", as_="ashok").out.splitlines()
+    assert text[0].split()[-3:] == ["USED", "UNIQUE", "SHARED"]
+    assert text[1].split()[-4:] == ["0", "B", "-", "-"]
+    assert sealift("account", "set", "ashok", "--quota", "1GiB", as_="ashok").status == 5
+    assert sealift("account", "set", "ashok", "--quota", "much").status == 2
+    assert sealift("account", "set", "ashok").status == 2
+    freed = sealift("account", "set", "ashok", "--quota", "none", "-o", "json")
+    assert json.loads(freed.out)["quotaBytes"] is None
+    for command in (("repo", "delete", "ashok/app"), ("account", "remove", "ashok")):
+        assert sealift(*command).status == 0
+
+
 @pytest.mark.parametrize(
     "case",
     [

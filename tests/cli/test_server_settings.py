@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import trustme
 
+from sealift.cli.collection_settings import COLLECTION_SETTINGS
+from sealift.cli.limit_settings import LIMIT_SETTINGS
 from sealift.cli.server_settings import (
     SETTINGS,
     BadSetting,
@@ -39,7 +41,11 @@ def test_defaults() -> None:
         "tls-key": None,
         "trusted-proxies": (),
         "tag-restore-days": 30,
-        "access-log": False,
+        "access-log": None,
+        "log-format": "text",
+        "metrics-listen": None,
+        "metrics-plain-http": False,
+        **{setting.name: setting.default for setting in (*LIMIT_SETTINGS, *COLLECTION_SETTINGS)},
     }
     assert {each.source for each in won.values()} == {"default"}
 
@@ -68,7 +74,11 @@ def test_defaults() -> None:
             id="trusted-proxies",
         ),
         pytest.param("tag-restore-days", "90", "90", 90, id="tag-restore-days"),
-        pytest.param("access-log", "true", "1", True, id="access-log"),
+        pytest.param("access-log", "true", "1", "on", id="access-log"),
+        pytest.param("access-log", '"json"', "json", "json", id="access-log in a form"),
+        pytest.param("log-format", '"json"', "json", "json", id="log-format"),
+        pytest.param("metrics-listen", '":9"', ":9", ("::", 9), id="metrics-listen"),
+        pytest.param("metrics-plain-http", "true", "on", True, id="metrics-plain-http"),
     ],
 )
 def test_flag_goes_before_environment_before_file(
@@ -170,7 +180,7 @@ def test_values_that_cannot_be_read(setting: str, text: str) -> None:
     assert refused.value.why
 
 
-@pytest.mark.parametrize("name", ["metrics-listen", "database", "storage"])
+@pytest.mark.parametrize("name", ["database", "storage"])
 def test_what_is_not_in_this_version_is_said_politely(name: str) -> None:
     for flags, environment in (
         ({name: "x"}, {}),

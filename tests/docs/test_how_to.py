@@ -36,21 +36,16 @@ def blocks(page: Path, *languages: str) -> Iterator[tuple[int, str]]:
 def commands(page: Path) -> Iterator[tuple[int, list[str]]]:
     """Every command line of ours in a page, without the program's name."""
     for begins, text in blocks(page, "", "sh", "console"):
-        joined = text.replace("\\\n", " ")
-        for offset, line in enumerate(joined.splitlines()):
-            for part in re.split(
-                r"(?:^|[|;]|&&|\$\()\s*(?=(?:kubectl )?sealift )", line.removeprefix("$ ").strip()
-            ):
-                typed = part.removeprefix("kubectl ")
-                if typed.startswith("sealift "):
-                    lexer = shlex.shlex(typed, posix=True, punctuation_chars="<>|&;()")
-                    lexer.whitespace_split = True
-                    words = list(lexer)
-                    end = next(
-                        (n for n, word in enumerate(words) if word in _ENDS or word.startswith((">", "<"))),
-                        None,
-                    )
-                    yield begins + offset, words[1:end]
+        for offset, line in enumerate(text.replace("\\\n", "  ").splitlines()):
+            for part in re.split(r"[|;]|&&", line.removeprefix("$ ")):
+                typed = part.strip().removeprefix("kubectl ")
+                if not typed.startswith("sealift "):
+                    continue
+                lexer = shlex.shlex(typed, posix=True, punctuation_chars="<>&()")
+                lexer.whitespace_split = True
+                words = list(lexer)
+                end = next((n for n, word in enumerate(words) if word[0] in "<>&()"), None)
+                yield begins + offset, words[1:end]
 
 
 def parsed(words: list[str]) -> None:
@@ -62,11 +57,12 @@ def parsed(words: list[str]) -> None:
         assert found is not None, f"there is no command {words[0]}"
         command, words = found, words[1:]
         context = click.Context(command, info_name=command.name, parent=context)
-    _, left, _ = command.make_parser(context).parse_args(list(words))
-    takes = sum(
-        1 if param.nargs == 1 else 100 for param in command.params if isinstance(param, click.Argument)
-    )
-    assert len(left) <= takes or not left, f"too many arguments: {left}"
+    given, left, _ = command.make_parser(context).parse_args(list(words))
+    arguments = [param for param in command.params if isinstance(param, click.Argument)]
+    many = any(param.nargs != 1 for param in arguments)
+    named = sum(given.get(param.name or "") is not None for param in arguments)
+    assert not left, f"too many arguments: {left}"
+    assert many or named <= len(arguments)
 
 
 def test_the_pages_are_there() -> None:

@@ -27,6 +27,8 @@ DEBIAN_PACKAGES = {
     "catatonit": "catatonit",
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",
+    "systemd-analyze": "systemd",
+    "nginx": "nginx-light",
     "qemu-aarch64": "qemu-user",
     "strace": "strace",
     "ip": "iproute2",

@@ -10,7 +10,7 @@ import json
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,6 +183,7 @@ def start_sealift(
     ready: Callable[[], bool],
     certificate: Certificate | None = None,
     workers: int = 1,
+    options: Sequence[str] = (),
 ) -> Registry:
     """``sealift serve`` with the same two accounts as the yardstick, made through its management API.
 
@@ -193,12 +194,13 @@ def start_sealift(
         ready: Says when it listens.
         certificate: With one it speaks TLS.
         workers: Processes that answer.
+        options: More of the command line.
     """
     data = ground.scratch / f"sealift-{listen.rpartition(':')[2]}"
     tls = ["--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key)] if certificate else []
     ground.start(
         *(sys.executable, "-m", "sealift", "serve", "--listen", listen, "--data", str(data)),
-        *("--workers", str(workers), *tls),
+        *("--workers", str(workers), *tls, *options),
         ready=ready,
     )
     requests = [

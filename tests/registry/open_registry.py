@@ -55,6 +55,15 @@ class Reply:
         return json.loads(self.body)
 
     @property
+    def request_id(self) -> str:
+        return self.headers["x-request-id"]
+
+    def without_its_id(self) -> "Reply":
+        """What is the same for two requests that cannot be told apart: all but their ids."""
+        headers = {name: value for name, value in self.headers.items() if name != "x-request-id"}
+        return Reply(self.status, headers, self.body.replace(self.request_id.encode(), b"ID"))
+
+    @property
     def challenge(self) -> str:
         return self.headers.get("www-authenticate", "")
 

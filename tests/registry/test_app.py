@@ -2,26 +2,31 @@
 
 import asyncio
 import hashlib
+import json
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.registry.open_registry import HOST, Client, basic, open_client
+from tests.registry.open_registry import HOST, Client, Reply, basic, open_client
 
 from sealift.protocol.endpoints import Endpoint
 from sealift.protocol.error_codes import ErrorCode
+from sealift.registry.access_log import Form
 from sealift.registry.app import WATCHED_BYTES, ClientGone
 from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
-from sealift.registry.catalog.database import CatalogFailed
+from sealift.registry.catalog.database import Catalog, CatalogFailed
 from sealift.registry.exchange import Answer, Call, FileSlice
 from sealift.registry.file_reader import MOST_PIECE_BYTES
 from sealift.registry.pace import Patience
 from sealift.registry.refusal import RegistryRefusal
 from sealift.registry.request_head import Door
+from sealift.registry.server.log_lines import JsonLines
 
 ADMIN = basic("admin")
 
@@ -207,7 +212,8 @@ async def test_head_is_get_without_its_body(client: Client, tmp_path: Path) -> N
 async def test_a_refusal_of_head_has_no_body_either(client: Client) -> None:
     head = await client.ask("HEAD", "/v2/ashok/private/manifests/v1")
     get = await client.ask("GET", "/v2/ashok/private/manifests/v1")
-    assert (head.status, head.body, head.headers) == (401, b"", get.headers)
+    assert (head.status, head.body) == (401, b"")
+    assert head.without_its_id().headers == get.without_its_id().headers
 
 
 @pytest.mark.parametrize(
@@ -328,28 +334,131 @@ async def test_health_needs_no_host(client: Client) -> None:
     assert (await client.ask("GET", "/healthz", headers={"host": ""})).status == 200
 
 
+def _failing(reply: Reply) -> dict[str, str]:
+    return {check["name"]: check["why"] for check in reply.json["checks"] if not check["ok"]}
+
+
+async def _write_something(client: Client) -> None:
+    catalog = client.app._guard._catalog
+    assert isinstance(catalog, Catalog)
+    await catalog.write(lambda _: None)
+
+
 async def test_health(client: Client, tmp_path: Path) -> None:
     assert (await client.ask("GET", "/healthz")).json["kind"] == "Health"
     assert (await client.ask("GET", "/readyz")).status == 200
     (tmp_path / "data" / "uploads").rename(tmp_path / "data" / "gone")
-    assert (await client.ask("GET", "/readyz")).status == 503
+    gone = await client.ask("GET", "/readyz")
+    assert (gone.status, _failing(gone)) == (503, {"blobs": "a directory of the blob store is gone"})
+    assert str(tmp_path) not in gone.body.decode()
     (tmp_path / "data" / "gone").rename(tmp_path / "data" / "uploads")
+    (tmp_path / "data" / "catalog.sqlite3-turn").unlink(missing_ok=True)
+    (tmp_path / "data" / "catalog.sqlite3-turn").mkdir()
+    with pytest.raises(CatalogFailed):
+        await _write_something(client)
+    refusing = await client.ask("GET", "/readyz")
+    assert _failing(refusing) == {"catalog": "the catalog refuses to be written to"}
+    (tmp_path / "data" / "catalog.sqlite3-turn").rmdir()
+    await _write_something(client)
+    assert (await client.ask("GET", "/readyz")).status == 200
     client.app.pace.stopping = True
-    assert (await client.ask("GET", "/readyz")).status == 503
+    stopping = await client.ask("GET", "/readyz")
+    assert (stopping.status, list(_failing(stopping))) == (503, ["stopping"])
     assert (await client.ask("GET", "/healthz")).status == 200
 
 
-async def test_the_access_log_has_no_secrets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_the_access_log_has_no_secrets(
+    tmp_path: Path, form: Form, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     caplog.set_level(logging.DEBUG)
-    async with open_client(tmp_path, door=Door(log_requests=True)) as client:
+    async with open_client(tmp_path, access_log=form) as client:
         token = await client.token("reader", "repository:ashok/private:pull")
         await client.ask("GET", TAGS + "?password=canary-1", auth=token)
         await client.ask("GET", "/v2/", auth=basic("reader", "canary-2"))
         await client.ask("GET", "/token?canary-3=x", auth=basic("canary-4", "canary-5"))
-    text = caplog.text
-    assert f'reader "GET {TAGS}" 200' in text
+    lines = capfd.readouterr().err
+    text = lines + caplog.text
+    assert (f'reader "GET {TAGS}" 200' if form == "text" else f'"path":"{TAGS}","status":200') in lines
     assert "canary" not in text
     assert token.removeprefix("Bearer ") not in text
+
+
+# ------------------------------------------------------------------ request ids
+
+
+REFUSALS = [
+    pytest.param("GET", TAGS, None, None, 401, id="the gate"),
+    pytest.param("GET", "/nothing", None, None, 404, id="no route"),
+    pytest.param("GET", "/v2/ashok/private/manifests/nope", ADMIN, None, 404, id="a handler"),
+    pytest.param("GET", "/token", basic("reader", "wrong horse"), None, 401, id="the token endpoint"),
+    pytest.param("POST", "/token", None, b"grant_type=refresh_token", 401, id="an OAuth2 error"),
+    pytest.param("GET", "/api/v1/audit", basic("stranger"), None, 403, id="the management API"),
+    pytest.param("PUT", "/healthz", None, None, 405, id="a method"),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "auth", "body", "status"), REFUSALS)
+async def test_a_refusal_says_its_request_id_in_its_body_and_its_header(  # noqa: PLR0917  pytest passes by name
+    client: Client, method: str, target: str, auth: str | None, body: bytes | None, status: int
+) -> None:
+    headers = {} if body is None else {"content-type": "application/x-www-form-urlencoded"}
+    reply = await client.ask(method, target, auth=auth, body=body, headers=headers)
+    assert reply.status == status
+    assert reply.json["requestId"] == reply.request_id
+    assert len(reply.json["errors"]) == 1
+    assert int(reply.headers["content-length"]) == len(reply.body)
+
+
+async def test_a_failure_that_nobody_foresaw_is_found_in_the_log_by_its_id(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(_: Call) -> Answer:
+        raise ValueError("unforeseen")
+
+    seen: list[str] = []
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(JsonLines().format(record))
+
+    listening = Lines()
+    logging.getLogger().addHandler(listening)
+    try:
+        _answering(client, handler)
+        reply = await client.ask("GET", TAGS, auth=ADMIN)
+    finally:
+        logging.getLogger().removeHandler(listening)
+    (line,) = [json.loads(each) for each in seen if "unforeseen" in each]
+    assert line["requestId"] == reply.json["requestId"]
+    assert (line["level"], line["logger"]) == ("error", "sealift.registry.refusal_answer")
+
+
+async def test_no_two_requests_have_one_id_and_a_client_cannot_choose_it(client: Client) -> None:
+    chosen = {"x-request-id": "0123456789abcdef"}
+    seen = {(await client.ask("GET", "/healthz", headers=chosen)).request_id for _ in range(1000)}
+    assert len(seen) == 1000
+    assert chosen["x-request-id"] not in seen
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in seen)
+
+
+@pytest.mark.parametrize(
+    ("peer", "given", "taken"),
+    [
+        pytest.param("10.0.0.7", "from-nginx.1", True, id="a named proxy"),
+        pytest.param("10.0.0.7", 'x","y":"', False, id="not well-formed"),
+        pytest.param("10.0.0.7", "x" * 65, False, id="too long"),
+        pytest.param("10.1.0.7", "from-nginx.1", False, id="an unnamed one"),
+    ],
+)
+async def test_the_id_of_a_named_proxy_is_taken_over(
+    tmp_path: Path, peer: str, given: str, taken: bool
+) -> None:
+    async with open_client(tmp_path, door=Door(trusted_proxies=(IPv4Network("10.0.0.0/24"),))) as client:
+        client.peer = peer
+        reply = await client.ask("GET", TAGS, headers={"x-request-id": given})
+    assert (reply.request_id == given) is taken
+    assert reply.json["requestId"] == reply.request_id
 
 
 # ------------------------------------------------------------------ clients that misbehave

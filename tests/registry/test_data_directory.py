@@ -17,6 +17,7 @@ def test_a_new_directory(tmp_path: Path) -> None:
         "catalog.sqlite3",
         "format",
         "lock",
+        "reserve",
         "uploads",
     ]
     assert (data.path / "format").read_text() == f"{FORMAT}\n"

@@ -128,3 +128,25 @@ def test_fields_of_a_query_keep_their_order() -> None:
         "empty": ("",),
         "bare": ("",),
     }
+
+
+BEHIND = Door(trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1")))
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        pytest.param("192.168.1.1", "203.0.113.9", "192.168.1.1", id="nobody named"),
+        pytest.param("10.0.0.1", "203.0.113.9", "203.0.113.9", id="a named proxy"),
+        pytest.param("10.0.0.1", "8.8.8.8, 203.0.113.9", "203.0.113.9", id="what the client wrote before it"),
+        pytest.param("10.0.0.1", "203.0.113.9, 10.0.0.2", "203.0.113.9", id="a chain of named ones"),
+        pytest.param("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3", id="nothing but named ones"),
+        pytest.param("::1", "2001:db8::9", "2001:db8::9", id="IPv6"),
+        pytest.param("10.0.0.1", "", "10.0.0.1", id="a proxy that says nothing"),
+        pytest.param("10.0.0.1", "203.0.113.9, rubbish", "10.0.0.1", id="a proxy that says rubbish"),
+    ],
+)
+def test_where_a_request_came_from(peer: str, forwarded: str, client: str) -> None:
+    scope = {"client": (peer, 4711)}
+    assert BEHIND.trace(scope, {"x-forwarded-for": forwarded})[1] == client
+    assert Door().trace(scope, {"x-forwarded-for": forwarded})[1] == peer

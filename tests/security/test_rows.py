@@ -372,9 +372,10 @@ async def test_row_15_a_digest_that_others_have_is_as_unknown_as_any(client: Cli
             headers = {
                 name: value
                 for name, value in reply.headers.items()
-                if name not in {"location", "docker-upload-uuid"}
+                if name not in {"location", "docker-upload-uuid", "x-request-id"}
             }
-            seen.append((reply.status, headers, reply.body.replace(str(digest).encode(), b"D")))
+            body = reply.without_its_id().body.replace(str(digest).encode(), b"D")
+            seen.append((reply.status, headers, body))
         return seen, len(asked)
 
     (there, questions), (nowhere, as_many) = await answers(DIGEST), await answers(UNKNOWN)

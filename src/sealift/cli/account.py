@@ -5,7 +5,11 @@ from urllib.parse import quote
 
 import click
 
-from sealift.cli.management import ManagementServer, ask_new_password, server_options
+from sealift.cli.management import STORAGE, ManagementServer, ask_new_password, server_options
+
+QUOTA = click.option(
+    "--quota", metavar="SIZE|none", required=True, help="The most its repositories may hold, such as 50GiB."
+)
 
 COLUMNS = {"NAME": "name", "ADMIN": "admin", "DISABLED": "disabled", "CREATED": "createdAt"}
 
@@ -43,9 +47,30 @@ def list_(*, server: ManagementServer) -> None:
 @click.argument("name")
 @server_options
 def show(name: str, *, server: ManagementServer) -> None:
-    """Show one account."""
+    """Show one account, and what its repositories hold."""
     found = server.ask("GET", f"/accounts/{quote(name, safe='')}", doing=f"show the account {name}")
-    server.show(found, COLUMNS)
+    server.show(found, COLUMNS | STORAGE | {"QUOTA": "quotaBytes"})
+
+
+@account.command("set")
+@click.argument("name")
+@QUOTA
+@server_options
+def set_(name: str, *, quota: str, server: ManagementServer) -> None:
+    """Say how much an account's repositories may hold, in bytes, blobs each once."""
+    from sealift.cli.setting import read_size
+
+    try:
+        most = None if quota == "none" else read_size(quota)
+    except ValueError as bad:
+        raise click.BadParameter(f"{quota[:100]!r}: {bad}", param_hint="--quota") from None
+    changed = server.ask(
+        "PATCH",
+        f"/accounts/{quote(name, safe='')}",
+        doing=f"set the quota of {name}",
+        body={"quotaBytes": most},
+    )
+    server.show(changed, COLUMNS | {"QUOTA": "quotaBytes"})
 
 
 @account.command()

@@ -24,7 +24,7 @@ def show(output: str, **given: Any) -> None:
     won = resolved(given)
     if output == "text":
         width = max(len(name) for name in won)
-        values = {name: _text(each) for name, each in won.items()}
+        values = {name: _text(name, each) for name, each in won.items()}
         value_width = max(len(value) for value in values.values())
         for name, each in won.items():
             click.echo(f"{name.ljust(width)}  {values[name].ljust(value_width)}  {each.source}")
@@ -33,7 +33,8 @@ def show(output: str, **given: Any) -> None:
         "apiVersion": "sealift.dev/v1alpha1",
         "kind": "ServerSettings",
         "settings": [
-            {"name": name, "value": _plain(each.value), "source": each.source} for name, each in won.items()
+            {"name": name, "value": _plain(name, each.value), "source": each.source}
+            for name, each in won.items()
         ],
     }
     if output == "yaml":
@@ -54,8 +55,13 @@ def check(**given: Any) -> None:
     click.echo("the settings are fine", err=True)
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+def _plain(name: str, value: Any) -> Any:
+    """A value as JSON has it: as one would write it in the file."""
+    from sealift.cli.server_settings import SETTINGS
+
+    show = {setting.name: setting.show for setting in SETTINGS}[name]
+    if show is not None:
+        return show(value)
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, tuple):
@@ -68,8 +74,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _text(won: Won) -> str:
-    value = _plain(won.value)
+def _text(name: str, won: Won) -> str:
+    value = _plain(name, won.value)
     if value is None or value == []:
         return "-"
     if isinstance(value, bool):

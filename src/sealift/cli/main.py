@@ -43,6 +43,7 @@ COMMANDS: dict[str, _Entry] = {
     "repo": _Entry("sealift.cli.repo:repo", "Repositories, their visibility and their tags."),
     "grant": _Entry("sealift.cli.grant:grant", "Who may do what in which repositories."),
     "gc": _Entry("sealift.cli.gc:gc", "Free the space of what nobody needs any more."),
+    "audit": _Entry("sealift.cli.audit:audit", "Show who did what, and whether it was allowed."),
     "secret": _Entry("sealift.cli.secret:secret", "Make pull Secrets."),
     "explain": _Entry("sealift.cli.explain:explain", "Say why an image will be pulled, or will not."),
     "node": _Entry("sealift.cli.node:node", "Run Pods through this machine's container runtime."),

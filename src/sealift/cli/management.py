@@ -18,7 +18,8 @@ import click
 from sealift.cli.connection import Connection, connection_options, open_transport, run
 from sealift.cli.last_server import server_from
 from sealift.cli.login import MAX_PASSWORD, registry_of
-from sealift.cli.output import OutputFormat, output_option, print_document, print_table
+from sealift.cli.output import OutputFormat, human_size, output_option, print_document, print_table
+from sealift.cli.setting import write_size
 from sealift.client.keyring import Keyring
 from sealift.credentials.credential import SecretText
 from sealift.errors import SealiftError
@@ -28,10 +29,18 @@ _NOUNS: Final = {
     "repositories": "repo",
     "deleted": "repo",
     "grants": "grant",
+    "audit": "audit",
     "tag-history": "repo",
     "tag-restores": "repo",
 }
 """The command for each kind of thing in the management API."""
+
+STORAGE: Final = {
+    "USED": "storage.usedBytes",
+    "UNIQUE": "storage.uniqueBytes",
+    "SHARED": "storage.sharedBytes",
+}
+"""Columns for what something holds. The last two are told to admins only."""
 
 MAX_ANSWER: Final = 16 * 1024 * 1024
 """Bytes of an answer: a page of repositories has a tenth of this."""
@@ -143,7 +152,7 @@ class ManagementServer:
             print_document(str(document.get("kind", "")), fields, self.output)
             return
         items = document.get("items", [document])
-        print_table(list(columns), [[_text(item.get(field)) for field in columns.values()] for item in items])
+        print_table(list(columns), [[_shown(item, field) for field in columns.values()] for item in items])
 
     async def _ask(
         self, method: str, path: str, doing: str, body: Mapping[str, Any] | None
@@ -177,7 +186,7 @@ class ManagementServer:
             refusal = _refusal(response.status, answer, doing, self.server)
             if refusal.hint is None:
                 noun = _NOUNS.get(path.partition("?")[0].split("/")[1], "account")
-                known = response.status == 404  # noqa: PLR2004  not found: these are there
+                known = response.status == 404 and noun != "audit"  # noqa: PLR2004  not found: these are there
                 refusal.hint = f"sealift {noun} list" if known else f"sealift {noun} --help"
             raise refusal
         return _read(answer, doing, self.server) if answer else {}
@@ -262,7 +271,7 @@ def _read(answer: bytes, doing: str, server: str) -> dict[str, Any]:
 
 
 def _refusal(status: int, answer: bytes, doing: str, server: str) -> ManagementFailed:
-    from sealift.protocol.error_codes import read_errors
+    from sealift.protocol.error_codes import read_errors, read_request_id
 
     kind = {403: ManagementDenied, 404: ManagementNotFound}.get(status, ManagementFailed)
     errors = read_errors(answer)
@@ -270,9 +279,11 @@ def _refusal(status: int, answer: bytes, doing: str, server: str) -> ManagementF
         return _stranger(kind, doing, f"{server} answered {status}, and not as Sealift does")
     detail = errors[0].detail if isinstance(errors[0].detail, dict) else {}
     why, hint = detail.get("why"), detail.get("hint")
+    cause = _harmless(why) if isinstance(why, str) else f"{server} answered {status} {errors[0].code}"
+    request_id = read_request_id(answer)
     return kind(
         f"cannot {doing}: {errors[0].message}",
-        why=_harmless(why) if isinstance(why, str) else f"{server} answered {status} {errors[0].code}",
+        why=f"{cause}, request id {request_id}" if request_id else cause,
         hint=_harmless(hint) if isinstance(hint, str) else None,
     )
 
@@ -283,6 +294,18 @@ def _stranger(kind: type[ManagementFailed], doing: str, why: str) -> ManagementF
 
 def _harmless(text: str) -> str:
     return "".join(each if each.isprintable() else "�" for each in text[:300])
+
+
+def _shown(item: Mapping[str, Any], field: str) -> str:
+    """A field of a document, or of one inside it (``storage.usedBytes``), as the text has it."""
+    value: Any = item
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if field == "quotaBytes" and isinstance(value, int):
+        return write_size(value)  # as it was given, and can be given again
+    if field.endswith("Bytes") and isinstance(value, int):
+        return human_size(value)
+    return _text(value)
 
 
 def _text(value: object) -> str:

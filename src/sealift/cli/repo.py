@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from sealift.cli.management import ManagementServer, server_options
+from sealift.cli.management import STORAGE, ManagementServer, server_options
 
 COLUMNS = {"NAME": "name", "VISIBILITY": "visibility", "OWNER": "owner", "YOU MAY": "actions"}
 RULES = {"IMMUTABLE": "immutable", "EXCEPT": "immutableExcept"}
@@ -76,7 +76,7 @@ def list_(*, server: ManagementServer) -> None:
 )
 @server_options
 def show(name: str, *, history: bool, tag: str | None, limit: int | None, server: ManagementServer) -> None:
-    """Show one repository, or what became of its tags.
+    """Show one repository, and what it holds where you may push to it; or what became of its tags.
 
     The history has names and addresses of people, and is for those who may push.
     """
@@ -86,7 +86,7 @@ def show(name: str, *, history: bool, tag: str | None, limit: int | None, server
         server.show(_history(server, name, tag, limit or 100), MOVES)
         return
     found = server.ask("GET", f"/repositories/{quote(name)}", doing=f"show the repository {name}")
-    server.show(found, COLUMNS | RULES)
+    server.show(found, COLUMNS | RULES | STORAGE)
 
 
 def _history(server: ManagementServer, name: str, tag: str | None, limit: int) -> dict[str, Any]:

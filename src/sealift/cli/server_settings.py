@@ -8,13 +8,16 @@ Spec: TOML 1.0 for the file; its keys are the flags without the dashes before.
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
+from sealift.cli.collection_settings import COLLECTION_SETTINGS
+from sealift.cli.limit_settings import LIMIT_SETTINGS
+from sealift.cli.setting import Setting
 from sealift.errors import SealiftError
 
 Network = IPv4Network | IPv6Network
@@ -30,26 +33,6 @@ class NoRightToSetting(BadSetting):
     """A file that a setting names is there, and this user may not read it."""
 
     exit_status: ClassVar[int] = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting: its name, how it is read, what it is without one."""
-
-    name: str
-    """As in the file; the flag is this with two dashes before it."""
-
-    read: Callable[[str], Any]
-    """From text, as flags and the environment have it. Raises ValueError with a reason."""
-
-    default: Any
-    kind: type = str
-    """What it is in the file."""
-
-    @property
-    def variable(self) -> str:
-        """Its name in the environment."""
-        return "SEALIFT_" + self.name.upper().replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +105,22 @@ def _read_bool(text: str) -> bool:
     return known[text.lower()]
 
 
+def _read_form(text: str) -> str:
+    if text not in FORMS:
+        raise ValueError("it is neither text nor json")
+    return text
+
+
+def _read_access_log(text: str) -> str | None:
+    """A form; ``on``: as all else that is logged; None: no line for a request."""
+    if text in FORMS:
+        return text
+    try:
+        return "on" if _read_bool(text) else None
+    except ValueError:
+        raise ValueError("it is none of text, json, true and false") from None
+
+
 def _read_networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(each.strip(), strict=False) for each in text.split(",") if each.strip())
 
@@ -133,21 +132,98 @@ def _read_path(text: str) -> Path:
 MAX_WORKERS: Final = 64
 MAX_DAYS: Final = 3650
 
+FORMS: Final = ("text", "json")
+"""How what is logged is written."""
+
 SETTINGS: Final = (
-    Setting(name="listen", read=read_address, default=("127.0.0.1", 5000)),
-    Setting(name="data", read=_read_path, default=None),
-    Setting(name="external-url", read=_read_url, default=None),
-    Setting(name="workers", read=_read_workers, default=1, kind=int),
-    Setting(name="plain-http", read=_read_bool, default=False, kind=bool),
-    Setting(name="tls-cert", read=_read_path, default=None),
-    Setting(name="tls-key", read=_read_path, default=None),
-    Setting(name="trusted-proxies", read=_read_networks, default=(), kind=list),
-    Setting(name="tag-restore-days", read=_read_days, default=30, kind=int),
-    Setting(name="access-log", read=_read_bool, default=False, kind=bool),
+    Setting(
+        name="listen",
+        read=read_address,
+        default=("127.0.0.1", 5000),
+        about="Where to listen. Addresses beyond loopback take TLS, or `plain-http` said aloud.",
+    ),
+    Setting(
+        name="data",
+        read=_read_path,
+        default=None,
+        about="The data directory. Without one: `$XDG_DATA_HOME/sealift`.",
+    ),
+    Setting(
+        name="external-url",
+        read=_read_url,
+        default=None,
+        about="Scheme and host that clients use. It decides realms and locations.",
+    ),
+    Setting(
+        name="workers",
+        read=_read_workers,
+        default=1,
+        kind=int,
+        about="Processes that answer.",
+        unit="processes",
+        bounds=f"1 to {MAX_WORKERS}",
+    ),
+    Setting(
+        name="plain-http",
+        read=_read_bool,
+        default=False,
+        kind=bool,
+        about="Serve without TLS beyond loopback, said aloud.",
+    ),
+    Setting(
+        name="tls-cert",
+        read=_read_path,
+        default=None,
+        about="Certificate chain, PEM. It is taken up when it is renewed.",
+    ),
+    Setting(name="tls-key", read=_read_path, default=None, about="Its key, PEM."),
+    Setting(
+        name="trusted-proxies",
+        read=_read_networks,
+        default=(),
+        kind=list,
+        about="Networks from which `X-Forwarded-For`, `-Host`, `-Proto` and `X-Request-Id` count.",
+    ),
+    Setting(
+        name="tag-restore-days",
+        read=_read_days,
+        default=30,
+        kind=int,
+        about="How far back a tag that was moved or deleted can be set back.",
+        unit="days",
+        bounds=f"0 to {MAX_DAYS}",
+    ),
+    Setting(
+        name="access-log",
+        read=_read_access_log,
+        default=None,
+        kind=(bool, str),
+        about="Print a line for each request, without secrets: `true`, or the form, `text` or `json`.",
+    ),
+    Setting(
+        name="log-format",
+        read=_read_form,
+        default="text",
+        about="The form of all that is logged: `text` or `json`.",
+    ),
+    Setting(
+        name="metrics-listen",
+        read=read_address,
+        default=None,
+        about="Where Prometheus finds `/metrics`. Without it there are none.",
+    ),
+    Setting(
+        name="metrics-plain-http",
+        read=_read_bool,
+        default=False,
+        kind=bool,
+        about="Metrics beyond loopback, in plain HTTP and without a login, said aloud.",
+    ),
+    *LIMIT_SETTINGS,
+    *COLLECTION_SETTINGS,
 )
 
 NOT_YET: Final = {
-    "metrics-listen": "metrics",
     "database": "another database than the SQLite file in the data directory",
     "storage": "another storage than the files in the data directory",
 }
@@ -217,6 +293,21 @@ def check(won: Mapping[str, Won]) -> None:
             f"{host} can be reached from other machines, and there is no TLS",
             why="passwords and tokens would travel in the clear",
             hint="give --tls-cert and --tls-key; or say --plain-http if a proxy in front speaks TLS",
+        )
+    metrics = won["metrics-listen"]
+    said = won["metrics-plain-http"].value
+    if metrics.value is not None and not is_loopback(metrics.value[0]) and not said:
+        raise BadSetting(
+            f"metrics at {metrics.value[0]} can be read from other machines ({metrics.source})",
+            why="they are plain HTTP without a login, and tell how much goes on here",
+            hint="listen on 127.0.0.1; or say --metrics-plain-http where only Prometheus gets there",
+        )
+    grace, age = won["collect-grace"], won["upload-age"]
+    if grace.value < age.value:
+        raise BadSetting(
+            "collect-grace is shorter than upload-age",
+            why="blobs of an upload that may still go on would be collected",
+            hint="give collect-grace a longer time than upload-age",
         )
     if certificate.value is not None:
         check_certificate(certificate.value, key.value)
@@ -302,8 +393,9 @@ def _read_file(file: Path) -> dict[str, tuple[str, str]]:
                 why=f"this version cannot use {near} yet" if near else "there are " + ", ".join(known),
                 hint="take it out; sealift config show lists the settings with their values",
             )
-        kind = known[key].kind
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        kinds = known[key].kind
+        kind = kinds[0] if isinstance(kinds, tuple) else kinds
+        if not isinstance(value, kinds) or (kind is int and isinstance(value, bool)):
             raise BadSetting(
                 f"{place}: {key} is not {_KINDS[kind]}",
                 why=f"it is {_KINDS.get(type(value), 'something else')}",

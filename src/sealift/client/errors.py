@@ -249,6 +249,7 @@ def refusal_of(
     granted: bool = False,
     retry_after_seconds: float | None = None,
     registry: str = "",
+    request_id: str = "",
 ) -> RegistryRefused:
     """The error for an answer that refuses.
 
@@ -262,11 +263,14 @@ def refusal_of(
         granted: Whether the registry had given a token for it.
         retry_after_seconds: What a 429 asked for.
         registry: As the user names it, for the next command to type.
+        request_id: What the body calls the request, for whoever runs the registry.
     """
     words = told(errors)
     why = f"{registry or Origin.of(url).authority} answered {http_status} {_phrase(http_status)}"
     if words:
         why = f"{why} ({words})"
+    if request_id:
+        why = f"{why}, request id {printable(request_id)}"
     kind, hint = _kind(
         http_status, {str(error.code) for error in errors}, credentialed=credentialed, granted=granted
     )

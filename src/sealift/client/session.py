@@ -37,7 +37,7 @@ from sealift.credentials.credential import Credential
 from sealift.image import docker_hub
 from sealift.image.reference import Repository
 from sealift.protocol.challenge import Challenge
-from sealift.protocol.error_codes import read_errors
+from sealift.protocol.error_codes import read_errors, read_request_id
 from sealift.protocol.scope import Scope, parse_scopes
 from sealift.transport.http import (
     MAX_ERROR_BODY,
@@ -271,6 +271,7 @@ class Session:
             granted=grant is not None and grant.scheme == "Bearer",
             retry_after_seconds=self._patience.asked_to_wait(response),
             registry=call.registry,
+            request_id=read_request_id(body) or response.headers.get("x-request-id", "")[:64],
         )
 
     # ----------------------------------------------------- the registry itself

@@ -19,7 +19,7 @@ from sealift.client.origin import Origin
 from sealift.client.realm import RealmTrust, judge_realm
 from sealift.credentials.credential import Credential, SecretText
 from sealift.protocol.challenge import Challenge, parse_challenges
-from sealift.protocol.error_codes import read_errors
+from sealift.protocol.error_codes import read_errors, read_request_id
 from sealift.protocol.scope import Scope
 from sealift.protocol.token import MalformedTokenAnswer, TokenAnswer
 from sealift.transport.http import Request
@@ -213,6 +213,7 @@ def _grant(request: Request, reply: TokenReply, registry: Origin, credential: Cr
             errors=read_errors(reply.body),
             credentialed=credential is not None,
             registry=registry.authority,
+            request_id=read_request_id(reply.body),
         )
     try:
         answer = TokenAnswer.read(reply.body)

@@ -64,8 +64,30 @@ FOREIGN_LAYER_TYPES: Final = frozenset(
 MAX_MANIFEST_SIZE: Final = 4 * 1024 * 1024
 """Bytes. The least that distribution-spec v1.1.1, "Pushing Manifests", asks us to accept."""
 
+
 MAX_DEPTH: Final = 64
 """Levels of lists and objects in a manifest. Real ones have five."""
+
+MAX_ELEMENTS: Final = 200_000
+"""Values of lists and of objects in a manifest, all together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestBounds:
+    """How large a document may be that is read as a manifest."""
+
+    size: int = MAX_MANIFEST_SIZE
+    """Bytes."""
+
+    depth: int = MAX_DEPTH
+    """Levels of lists and objects."""
+
+    elements: int = MAX_ELEMENTS
+    """Values of lists and of objects, all together: read, each takes some sixty bytes of memory."""
+
+
+BOUNDS: Final = ManifestBounds()
+"""Those where nobody sets others."""
 
 _SCHEMA_VERSION = 2
 _FOLDED: Final = {
@@ -102,7 +124,7 @@ class MalformedManifest(SealiftError):
 
 
 class ManifestTooLarge(MalformedManifest):
-    """More bytes than `MAX_MANIFEST_SIZE`."""
+    """More bytes than a manifest may have."""
 
 
 class Schema1Manifest(MalformedManifest):
@@ -136,25 +158,26 @@ class Manifest:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def parse(cls, body: bytes, media_type: str | None = None) -> Self:
+    def parse(cls, body: bytes, media_type: str | None = None, *, bounds: ManifestBounds = BOUNDS) -> Self:
         """Read a manifest that was sent as `media_type`.
 
         Args:
             body: The bytes, which are kept as they are.
             media_type: The Content-Type, with or without parameters. None
                 leaves it to the document: its ``mediaType``, else its shape.
+            bounds: How large the document may be.
 
         Raises:
-            ManifestTooLarge: More than `MAX_MANIFEST_SIZE` bytes.
+            ManifestTooLarge: More bytes than `bounds` lets in.
             Schema1Manifest: The old Docker format, whatever it was sent as.
             MalformedManifest: Anything else that is wrong; it says where.
         """
-        if len(body) > MAX_MANIFEST_SIZE:
-            raise ManifestTooLarge("", f"a manifest has at most {MAX_MANIFEST_SIZE} bytes")
+        if len(body) > bounds.size:
+            raise ManifestTooLarge("", f"a manifest has at most {bounds.size} bytes")
         sent_as = (media_type or "").partition(";")[0].strip().lower()  # R-OCI-17: parameters say nothing
         if sent_as in SCHEMA1_TYPES:
             raise _schema1()
-        document = _decode(body)
+        document = _decode(body, bounds)
         try:
             kind = _kind(document, sent_as)
             read = _read_index(document) if kind in INDEX_TYPES else _read_image(document)
@@ -242,8 +265,10 @@ def _descriptor(value: object, place: str) -> Descriptor:
         raise MalformedManifest(inner, refusal.rule) from None
 
 
-def _decode(body: bytes) -> dict[str, Any]:
+def _decode(body: bytes, bounds: ManifestBounds) -> dict[str, Any]:
     """The document as JSON that everyone reads alike, or a refusal."""
+    if _has_more_elements(body, bounds.elements):
+        raise MalformedManifest("", f"a manifest has at most {bounds.elements} values")
     try:
         document = _DECODER.decode(body.decode())
         if _ESCAPED_SURROGATE.search(body) is not None:
@@ -254,9 +279,26 @@ def _decode(body: bytes) -> dict[str, Any]:
         raise MalformedManifest("", f"a manifest is a JSON object: {refusal}") from None
     if not isinstance(document, dict):
         raise MalformedManifest("", "a manifest is a JSON object")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deeper_than(document, MAX_DEPTH):
-        raise MalformedManifest("", f"lists and objects are nested more than {MAX_DEPTH} levels deep")
+    if body.count(b"{") + body.count(b"[") > bounds.depth and _is_deeper_than(document, bounds.depth):
+        raise MalformedManifest("", f"lists and objects are nested more than {bounds.depth} levels deep")
     return document
+
+
+def _has_more_elements(body: bytes, most: int) -> bool:
+    """Whether there are more than `most` values in the lists and objects of a document.
+
+    They are counted before anything is read, by what begins or divides them: a
+    document is small beside what becomes of it. Inside a string such a character
+    is text, so that strings are taken out where it matters.
+    """
+    if sum(map(body.count, _DIVIDERS)) <= most:
+        return False
+    return sum(map(_STRING.sub(b"", body).count, _DIVIDERS)) > most
+
+
+_DIVIDERS: Final = (b",", b"[", b"{")
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, also one that never ends: it is gone through once, whatever it holds."""
 
 
 def _is_deeper_than(document: dict[str, Any], levels: int) -> bool:

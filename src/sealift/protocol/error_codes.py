@@ -13,6 +13,8 @@ from typing import Any, Final, Self
 MAX_ERRORS: Final = 32
 """Errors of one answer that anyone looks at."""
 
+MAX_REQUEST_ID_LENGTH: Final = 64
+
 MAX_MESSAGE_LENGTH: Final = 1024
 """Characters of a foreign message that are kept."""
 
@@ -113,6 +115,19 @@ def read_errors(body: bytes) -> tuple[ProtocolError, ...]:
     if isinstance(document.get("details"), str):
         return (ProtocolError(ErrorCode.UNKNOWN, _harmless(document["details"])),)
     return ()
+
+
+def read_request_id(body: bytes) -> str:
+    """The id by which whoever runs a registry finds this refusal in its log; empty where there is none.
+
+    It stands beside ``errors``, as Sealift writes it. Clients look past it.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    found = document.get("requestId") if isinstance(document, dict) else None
+    return _harmless(found)[:MAX_REQUEST_ID_LENGTH]
 
 
 def _read(entry: dict[str, Any]) -> ProtocolError:

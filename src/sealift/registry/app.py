@@ -14,13 +14,19 @@ Clients are held to a pace (`sealift.registry.pace`), and memory does not grow
 with what a client does not read: a file is read in pieces, each after the
 server has taken the one before.
 
+Every request has an id (`sealift.registry.request_id`): in the header
+``X-Request-Id`` of its answer, in the body of a refusal beside ``errors``, where
+clients look past it, and in every line of the log.
+
+This module is longer than others: reading a request and writing its answer share
+the state of one exchange, and neither can be understood without the other.
+
 Spec: ASGI 3.0; distribution-spec v1.1.1, "Endpoints"; R-OCI-4, R-OCI-28.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
@@ -36,14 +42,21 @@ from sealift.registry.access.guard import Demand, Guard
 from sealift.registry.access.token_endpoint import TokenEndpoint
 from sealift.registry.exchange import ANONYMOUS, Answer, Call, FileSlice, Principal
 from sealift.registry.file_reader import FileReader
-from sealift.registry.management.routes import Management
+from sealift.registry.management.refusal import ManagementRefusal
+from sealift.registry.management.routes import PREFIX, Management
 from sealift.registry.pace import Pace, Waiting
+from sealift.registry.readiness import Readiness, health_answer
 from sealift.registry.refusal import RegistryRefusal
-from sealift.registry.refusal_answer import FileDamaged, refusal_answer, unmatched
+from sealift.registry.refusal_answer import (
+    NO_FILES_LEFT,
+    FileDamaged,
+    name_request,
+    refusal_answer,
+    unmatched,
+)
 from sealift.registry.request_head import Door, read_headers, read_query, refuse_long
-
-log = logging.getLogger(__name__)
-access_log = logging.getLogger("sealift.access")
+from sealift.registry.request_id import HEADER, TRACE, RequestIds
+from sealift.registry.watchers import Watchers
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -61,6 +74,11 @@ DRAIN_SECONDS: Final = 5.0
 
 _API_VERSION: Final = (b"docker-distribution-api-version", b"registry/2.0")
 """What old clients look for to tell a registry of this protocol."""
+
+_REQUEST_ID: Final = HEADER.encode("ascii")
+
+_NAMES: Final = {endpoint: endpoint.name.lower() for endpoint in Endpoint}
+"""What an endpoint is called in the access log and in metrics."""
 
 PULL: Final = frozenset({"pull"})
 PUSH: Final = frozenset({"push"})
@@ -86,6 +104,13 @@ class _Exchange:
 
     method: str
     headers: dict[str, str]
+    request_id: str
+    client: str
+    """The address that it came from, behind the proxies that are named."""
+
+    route: str = "none"
+    """The name of its endpoint, out of a bounded set. ``none``: there is nothing there."""
+
     waiting: Waiting | None = None
     """Set where it has had to wait for its client."""
 
@@ -101,8 +126,6 @@ class _Exchange:
     status: int = 0
     sent: int = 0
     principal: Principal = ANONYMOUS
-    address: str | None = None
-    extra: dict[str, str] = field(default_factory=dict)
 
 
 class App:
@@ -115,24 +138,34 @@ class App:
         guard: Guard,
         tokens: TokenEndpoint,
         management: Management,
-        is_ready: Callable[[], bool],
+        readiness: Readiness,
         pace: Pace,
         door: Door,
+        watchers: Watchers,
     ) -> None:
         self.routes = routes
         self._guard = guard
         self._tokens = tokens
         self._management = management
-        self._is_ready = is_ready
+        self.readiness = readiness
         self.pace = pace
         self._door = door
+        self._watchers = watchers
+        self._requests, self._is_watched = watchers.requests, watchers.is_any
+        self._request_ids = RequestIds()
+        readiness.add("stopping", lambda: "the server has been told to stop" if pace.stopping else None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Spec: ASGI 3.0, "HTTP Connection Scope"."""
         if scope["type"] != "http":
             return
         began = monotonic()
-        exchange = _Exchange(scope["method"], read_headers(scope))
+        headers = read_headers(scope)
+        request_id, client = self._door.trace(scope, headers)
+        exchange = _Exchange(scope["method"], headers, request_id or self._request_ids.make(), client)
+        TRACE.set(exchange)
+        if self._requests is not None:
+            self._requests.begin()
         exchange.body_read = not (
             "content-length" in exchange.headers or "transfer-encoding" in exchange.headers
         )
@@ -148,8 +181,8 @@ class App:
         finally:
             if exchange.waiting is not None:
                 self.pace.leave(exchange.waiting)
-            if self._door.log_requests:
-                _log_request(scope, exchange, monotonic() - began)
+            if self._is_watched:
+                self._note(scope, exchange, monotonic() - began)
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange) -> None:
         """Find the answer, whatever goes wrong, and send it."""
@@ -158,13 +191,14 @@ class App:
         except ClientGone:
             raise
         except Exception as failure:  # noqa: BLE001 - whatever it is, the client gets an envelope and no traceback
-            answer = refusal_answer(failure)
+            answer = refusal_answer(failure, self._watchers.alarms)
         try:
             await self._write(answer, exchange, receive, send)
-        except FileDamaged as damaged:
+        except (FileDamaged, OSError) as failure:
             if exchange.started:
                 raise
-            await self._write(refusal_answer(damaged), exchange, receive, send)
+            answer = refusal_answer(failure, self._watchers.alarms)
+            await self._write(answer, exchange, receive, send)
 
     # ------------------------------------------------------------------ in
 
@@ -172,17 +206,18 @@ class App:
         """Find the route, pass the gate, call the handler."""
         raw_path = scope["raw_path"].decode("latin-1")
         headers = exchange.headers
-        refuse_long(headers)
+        refuse_long(headers, self._door.header_bytes)
         if raw_path in {"/healthz", "/readyz"}:
+            exchange.route = raw_path[1:]
             return self._health(raw_path, exchange.method)  # also for HTTP/1.0 without a Host
         query = read_query(scope["query_string"])
         base_url = self._door.base_url(scope, headers)
-        exchange.address = self._door.client_address(scope, headers)
         realm = base_url + "/token"
         body = self._body(receive, exchange)
         if raw_path.startswith("/v2"):
             return await self._registry(raw_path, query, body, exchange, realm)
         if raw_path == "/token":
+            exchange.route = "token"
             return await self._token(query, body, exchange, realm)
         if raw_path == "/api/v1" or raw_path.startswith("/api/v1/"):
             return await self._manage(raw_path, query, body, exchange, realm)
@@ -202,6 +237,7 @@ class App:
         route = self.routes.get(found.endpoint)
         if route is None:
             raise RegistryRefusal(ErrorCode.UNSUPPORTED, "this registry does not do that", status=404)
+        exchange.route = _NAMES[found.endpoint]
         mount_from, mounts_any = "", False
         if found.endpoint is Endpoint.START_UPLOAD and "mount" in query:
             source = query.get("from", ("",))[0]
@@ -223,7 +259,7 @@ class App:
                 headers=exchange.headers,
                 body=body,
                 principal=admission.principal,
-                address=exchange.address,
+                address=exchange.client or None,
                 base_url=self._door.external_url or "",
                 readable=admission.readable,
             )
@@ -253,34 +289,34 @@ class App:
         realm: str,
     ) -> Answer:
         route, parts = self._management.find(exchange.method, raw_path)
+        exchange.route = PREFIX + route.template
         principal = ANONYMOUS
         if not route.is_open:
             admission = await self._guard.admit(
                 exchange.headers.get("authorization"), route.demand, realm=realm
             )
             principal = exchange.principal = admission.principal
-        return await route.handler(
-            Call(
-                method=exchange.method,
-                path=parts,
-                query=query,
-                headers=exchange.headers,
-                body=body,
-                principal=principal,
-                address=exchange.address,
-            )
+        call = Call(
+            method=exchange.method,
+            path=parts,
+            query=query,
+            headers=exchange.headers,
+            body=body,
+            principal=principal,
+            address=exchange.client or None,
         )
+        try:
+            return await route.handler(call)
+        except ManagementRefusal as refused:
+            if refused.status == 403:  # noqa: PLR2004 - the status of who is known and may not
+                self._guard.note_denial(principal, f"{route.method} {route.template}", raw_path, str(refused))
+            raise
 
     def _health(self, path: str, method: str) -> Answer:
-        """``/healthz``: this process answers. ``/readyz``: it can also do its work."""
+        """``/healthz``: this process answers. ``/readyz``: it can also do its work, or why not."""
         if method not in {"GET", "HEAD"}:
             raise unmatched(MethodNotAllowed(("GET", "HEAD")))
-        well = path == "/healthz" or (not self.pace.stopping and self._is_ready())
-        return Answer(
-            status=200 if well else 503,
-            headers={"content-type": "application/json", "cache-control": "no-store"},
-            body=_HEALTHY if well else _UNREADY,
-        )
+        return health_answer(() if path == "/healthz" else self.readiness.checks())
 
     async def _body(self, receive: Receive, exchange: _Exchange) -> AsyncIterator[bytes]:
         """The request's body, piece by piece as it comes.
@@ -303,6 +339,23 @@ class App:
                 waiting.received += len(piece)
                 yield piece
 
+    def _note(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
+        """Tell whoever watches that a request is over."""
+        waiting = exchange.waiting
+        self._watchers.end(
+            exchange,
+            exchange.principal.name,
+            exchange.method,
+            exchange.route,
+            scope["raw_path"],
+            exchange.status,
+            0 if waiting is None else waiting.received,
+            exchange.sent,
+            seconds,
+            waiting is not None and waiting.given_up,
+            exchange.headers.get("user-agent", ""),
+        )
+
     def _enter(self, exchange: _Exchange) -> Waiting:
         """From here on the exchange may have to wait for its client, and is looked after."""
         if exchange.waiting is None:
@@ -313,6 +366,8 @@ class App:
 
     async def _write(self, answer: Answer, exchange: _Exchange, receive: Receive, send: Send) -> None:
         """Send an answer."""
+        if answer.status >= 400:  # noqa: PLR2004 - the statuses of refusals
+            name_request(answer, exchange.request_id)
         body = answer.body
         if exchange.method == "HEAD":
             if isinstance(body, bytes) and body:
@@ -337,7 +392,7 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
     async def _start(self, answer: Answer, exchange: _Exchange, send: Send) -> None:
-        headers = [_API_VERSION]
+        headers = [_API_VERSION, (_REQUEST_ID, exchange.request_id.encode("ascii"))]
         headers += [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()
         ]
@@ -350,10 +405,7 @@ class App:
         self, part: FileSlice, answer: Answer, exchange: _Exchange, receive: Receive, send: Send
     ) -> None:
         """Send a piece of a file. It is opened, and seen to be long enough, before a status is sent."""
-        try:
-            reader = FileReader(part.path)
-        except OSError as missing:
-            raise FileDamaged(f"{part.path.name} cannot be opened: {missing.strerror}") from missing
+        reader = _open(part)
         gone: asyncio.Task[None] | None = None
         with reader:
             if reader.size < part.stop:
@@ -454,15 +506,28 @@ class App:
         length. Without an answer the second is told of a fault of ours (500).
         """
         answer = refusal_answer(
-            RegistryRefusal(ErrorCode.SIZE_INVALID, "the body ended early, or its chunks cannot be read")
+            RegistryRefusal(ErrorCode.SIZE_INVALID, "the body ended early, or its chunks cannot be read"),
+            self._watchers.alarms,
         )
+        name_request(answer, exchange.request_id)
         answer.headers["connection"] = "close"
         await self._start(answer, exchange, send)
         await send({"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else answer.body})
 
 
-_HEALTHY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"ok"}'
-_UNREADY: Final = b'{"apiVersion":"sealift.dev/v1alpha1","kind":"Health","status":"unavailable"}'
+def _open(part: FileSlice) -> FileReader:
+    """Open a stored file.
+
+    Raises:
+        FileDamaged: It is not there, or not for us.
+        OSError: No more files can be opened.
+    """
+    try:
+        return FileReader(part.path)
+    except OSError as refused:
+        if refused.errno in NO_FILES_LEFT:
+            raise
+        raise FileDamaged(f"{part.path.name} cannot be opened: {refused.strerror}") from refused
 
 
 async def _until_gone(receive: Receive) -> None:
@@ -475,17 +540,3 @@ async def _close(body: AsyncIterator[bytes]) -> None:
     closer = getattr(body, "aclose", None)
     if closer is not None:
         await closer()
-
-
-def _log_request(scope: Scope, exchange: _Exchange, seconds: float) -> None:
-    """One line: who, what, how it went. The query stays out: people put passwords there."""
-    access_log.info(
-        '%s %s "%s %s" %d %d %.1fms',
-        (scope.get("client") or ("-",))[0],
-        exchange.principal.name,
-        exchange.method,
-        scope["raw_path"].decode("ascii", "backslashreplace"),
-        exchange.status,
-        exchange.sent,
-        seconds * 1000,
-    )

@@ -18,17 +18,21 @@ from sealift.registry.access.guard import CATALOG, Guard
 from sealift.registry.access.passwords import PasswordCheck
 from sealift.registry.access.token_endpoint import TokenEndpoint
 from sealift.registry.access.token_issuer import TokenIssuer, ensure_signing_key
+from sealift.registry.access_log import AccessLog, Form
 from sealift.registry.app import DELETE, PULL, PUSH, App, Route
 from sealift.registry.blob_store.filesystem import FilesystemBlobStore
+from sealift.registry.blob_store.free_space import FreeSpace
 from sealift.registry.blobs import Blobs
-from sealift.registry.catalog.accounts import all_accounts
+from sealift.registry.board import Slot
 from sealift.registry.catalog.database import Catalog
 from sealift.registry.collector import Collector
+from sealift.registry.counters import Alarms, Counters, RequestCounters
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.garbage import sweep_uploads
 from sealift.registry.listings import Listings
 from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.audit_routes import AuditRoutes
 from sealift.registry.management.deleted_routes import DeletedRoutes
 from sealift.registry.management.garbage_routes import GarbageRoutes
 from sealift.registry.management.grant_routes import GrantRoutes
@@ -36,11 +40,15 @@ from sealift.registry.management.repository_routes import RepositoryRoutes
 from sealift.registry.management.routes import Management
 from sealift.registry.management.tag_routes import TagRoutes
 from sealift.registry.manifests import Manifests
+from sealift.registry.metrics import COLLECTED, WORKER_STARTS
 from sealift.registry.pace import Pace, Patience
+from sealift.registry.readiness import Readiness, catalog_check, directory_check, disk_check
 from sealift.registry.referrers import Referrers
 from sealift.registry.request_head import Door
+from sealift.registry.room import Room
 from sealift.registry.settings import Collection, Limits, Tags, Tokens
 from sealift.registry.uploads import Uploads
+from sealift.registry.watchers import Watchers
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +67,17 @@ class Parts:
     limits: Limits = field(default_factory=Limits)
     collection: Collection = field(default_factory=Collection)
     patience: Patience = field(default_factory=Patience)
+    reserve_bytes: int | None = None
+    """See `FreeSpace`."""
+
     workers: int = 1
     """Processes that share this machine's cores: one password is checked per core at a time."""
+
+    access_log: Form | None = None
+    """How each request is logged; None: it is not."""
+
+    slot: Slot | None = None
+    """Where this process counts; None: nobody asked for metrics."""
 
 
 def prepare(data: DataDirectory) -> bool:
@@ -82,11 +99,17 @@ def prepare(data: DataDirectory) -> bool:
 async def open_registry(parts: Parts) -> AsyncIterator[App]:
     """The application of one process, over a data directory that `prepare` has made ready."""
     catalog = Catalog(parts.data.catalog)
-    store = FilesystemBlobStore(blobs=parts.data.blobs, uploads=parts.data.uploads)
+    free = FreeSpace(parts.data.uploads, reserve_bytes=parts.reserve_bytes)
+    store = FilesystemBlobStore(blobs=parts.data.blobs, uploads=parts.data.uploads, free=free)
+    room = Room(catalog, free=free, staged_bytes=store.staged_bytes)
     threads = max(1, (os.cpu_count() or 1) // parts.workers)
     hashing = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
-    audit = AuditTrail(catalog)
-    passwords = PasswordCheck(hashing, threads=threads, now=time.monotonic)
+    counters = Counters(parts.slot)
+    counters.add(WORKER_STARTS)
+    alarms = Alarms(counters)
+    access_log = None if parts.access_log is None else AccessLog(parts.access_log)
+    audit = AuditTrail(catalog, counters=counters, alarms=alarms)
+    passwords = PasswordCheck(hashing, threads=threads, now=time.monotonic, counters=counters)
     issuer = TokenIssuer(
         catalog,
         issuer=parts.tokens.issuer,
@@ -105,23 +128,33 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
             audit,
             password_changed=lambda name: forget_first_password(parts.data.path, name),
         ),
-        repositories=RepositoryRoutes(catalog, guard, audit),
+        repositories=RepositoryRoutes(catalog, guard, audit, parts.limits),
         tags=TagRoutes(catalog, guard, audit, parts.tags),
         deleted=DeletedRoutes(catalog, guard, audit, parts.collection),
         grants=GrantRoutes(catalog, audit),
         garbage=GarbageRoutes(collector, audit),
+        audit=AuditRoutes(catalog, audit),
     )
+    readiness = Readiness()
+    readiness.add("catalog", catalog_check(catalog))
+    readiness.add("blobs", directory_check(parts.data.blobs, parts.data.uploads))
+    readiness.add("disk", disk_check(parts.data.path))
     app = App(
-        _routes(catalog, store, guard, parts.limits, parts.collection),
+        _routes(catalog, store, guard, parts, room=room, alarms=alarms),
         guard=guard,
         tokens=TokenEndpoint(guard, issuer),
         management=management,
-        is_ready=lambda: bool(all_accounts(catalog)) and os.access(parts.data.uploads, os.W_OK),
+        readiness=readiness,
         pace=Pace(parts.patience, now=time.monotonic),
         door=parts.door,
+        watchers=Watchers(
+            alarms=alarms,
+            requests=None if parts.slot is None else RequestCounters(parts.slot),
+            access_log=access_log,
+        ),
     )
     background = [
-        asyncio.create_task(_sweep(catalog, store, parts.limits)),
+        asyncio.create_task(_sweep(catalog, store, parts.limits, counters)),
         asyncio.create_task(collector.run_for_ever()),
     ]
     try:
@@ -130,6 +163,8 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
         for task in background:
             task.cancel()
         await asyncio.wait(background)
+        if access_log is not None:
+            access_log.flush()
         await audit.close()
         hashing.shutdown(wait=False, cancel_futures=True)
         store.close()
@@ -137,12 +172,13 @@ async def open_registry(parts: Parts) -> AsyncIterator[App]:
 
 
 def _routes(
-    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, limits: Limits, collection: Collection
+    catalog: Catalog, store: FilesystemBlobStore, guard: Guard, parts: Parts, *, room: Room, alarms: Alarms
 ) -> dict[Endpoint, Route]:
     """Every endpoint of the registry protocol: who answers, and what it takes."""
-    blobs = Blobs(catalog, store, collection)
-    uploads = Uploads(catalog, store, limits)
-    manifests = Manifests(catalog, store, limits)
+    limits = parts.limits
+    blobs = Blobs(catalog, store, parts.collection, alarms)
+    uploads = Uploads(catalog, store, limits, room=room, alarms=alarms)
+    manifests = Manifests(catalog, store, limits, room=room, alarms=alarms)
     listings = Listings(catalog, limits)
     referrers = Referrers(catalog, limits)
 
@@ -172,11 +208,13 @@ async def _base(call: Call) -> Answer:  # noqa: ARG001  one signature for all ha
     return Answer(status=200, headers={"content-type": "application/json"}, body=b"{}")
 
 
-async def _sweep(catalog: Catalog, store: FilesystemBlobStore, limits: Limits) -> None:
+async def _sweep(catalog: Catalog, store: FilesystemBlobStore, limits: Limits, counters: Counters) -> None:
     """End idle uploads, now and every hour. Processes that do it at once do not mind each other."""
     while True:
         try:
-            await sweep_uploads(catalog, store, limits)
+            swept = await sweep_uploads(catalog, store, limits)
+            counters.add(COLLECTED, "idle upload", amount=len(swept.ended))
+            counters.add(COLLECTED, "bytes of no upload", amount=len(swept.removed))
         except (OSError, SealiftError):
             log.exception("looking for idle uploads failed; it is tried again in an hour")
         await asyncio.sleep(SWEEP_EVERY_SECONDS)

@@ -18,6 +18,7 @@ from sealift.registry.catalog.blob_links import linked_size, manifest_that_needs
 from sealift.registry.catalog.database import Catalog, Transaction
 from sealift.registry.catalog.repositories import repository_id
 from sealift.registry.catalog.reviews import link_watched_since, renew_link
+from sealift.registry.counters import Alarms
 from sealift.registry.entity_tags import entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.refusal import RegistryRefusal, damage_refusal
@@ -34,10 +35,13 @@ the grace: whoever is told that it is there has the rest of the grace to push a 
 class Blobs:
     """The handlers of ``/v2/<name>/blobs/<digest>``."""
 
-    def __init__(self, catalog: Catalog, store: BlobStore, collection: Collection) -> None:
+    def __init__(
+        self, catalog: Catalog, store: BlobStore, collection: Collection, alarms: Alarms | None = None
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._renew_after = int(collection.grace_seconds * 1_000_000 / RENEWED_AFTER_PART)
+        self._alarms = alarms or Alarms()
 
     async def get(self, call: Call) -> Answer:
         """A blob, or one range of it.
@@ -76,7 +80,7 @@ class Blobs:
                 headers["content-range"] = write_content_range(start, stop, size)
                 content = self._store.content(digest, size=size, start=start, stop=stop)
         except BlobDamaged as damaged:
-            log.error("ALARM: %s (asked for in %s)", damaged, name)  # noqa: TRY400 - what was called is no news
+            self._alarms.sound("blob", "%s (asked for in %s)", damaged, name)
             if call.method == "HEAD":
                 raise _unknown(digest) from None
             raise damage_refusal(damaged) from None

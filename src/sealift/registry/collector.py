@@ -36,7 +36,7 @@ from sealift.image.digest import Digest
 from sealift.registry.blob_store.blob_store import PLACES, BlobStore, StorageRefused
 from sealift.registry.catalog.blob_links import links_of
 from sealift.registry.catalog.database import Catalog, Transaction
-from sealift.registry.catalog.deleted_manifests import bury_manifest, purge_deleted
+from sealift.registry.catalog.deleted_manifests import bury_manifest, has_expired, purge_deleted
 from sealift.registry.catalog.reviews import (
     WaitingContent,
     due_blobs,
@@ -187,8 +187,7 @@ class Collector:
 
     async def _purge(self, now: int, found: Collected) -> None:
         before = now - int(self.settings.keep_deleted_seconds * 1_000_000)
-        gone = ROWS_AT_ONCE
-        while gone == ROWS_AT_ONCE:
+        while has_expired(self.catalog, before=before):
             gone = await self.catalog.write(
                 lambda transaction: purge_deleted(transaction, before=before, most=ROWS_AT_ONCE, now=now),
                 durable=False,

@@ -9,6 +9,7 @@
     DATA/blobs/sha256/ab/  a file per blob, named by its digest
     DATA/uploads/          blobs on their way in
     DATA/backups/          copies of the catalog from before an upgrade
+    DATA/reserve           room for deletes on a full disk, see `sealift.registry.catalog.ballast`
     DATA/admin-password    see `sealift.registry.access`
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from sealift.errors import SealiftError
+from sealift.registry.catalog.ballast import Ballast, ballast_path
 from sealift.registry.catalog.database import catalog_failure
 from sealift.registry.catalog.revision import prepare
 
@@ -89,6 +91,7 @@ class DataDirectory:
                 directory.mkdir(mode=0o700, exist_ok=True)
             sync_names(self.path)
             prepare(self.catalog, backups=self.path / "backups")
+            Ballast(ballast_path(self.catalog)).take()
             if found is None:
                 partial = self.path / "format.partial"
                 with partial.open("w", encoding="ascii") as file:

@@ -24,6 +24,7 @@ from sealift.image.digest import Digest
 from sealift.image.manifest import (
     MalformedManifest,
     Manifest,
+    ManifestBounds,
     ManifestTooLarge,
 )
 from sealift.image.reference_grammar import is_tag
@@ -45,9 +46,11 @@ from sealift.registry.catalog.repositories import ensure_repository, repository_
 from sealift.registry.catalog.tag_rules import TagImmutable
 from sealift.registry.catalog.tags import remove_tag, remove_tags_on, set_tag, tag_digest
 from sealift.registry.completeness import refuse_incomplete
+from sealift.registry.counters import Alarms
 from sealift.registry.entity_tags import ANYTHING, Condition, entity_tag, is_known_to, not_modified
 from sealift.registry.exchange import Answer, Call
-from sealift.registry.refusal import RegistryRefusal
+from sealift.registry.refusal import RegistryRefusal, refuse_long_name
+from sealift.registry.room import Room
 from sealift.registry.settings import Limits
 
 log = logging.getLogger(__name__)
@@ -72,11 +75,24 @@ MOST_TAGS_AT_ONCE: Final = 64
 class Manifests:
     """The handlers of ``/v2/<name>/manifests/<reference>``."""
 
-    def __init__(self, catalog: Catalog, store: BlobStore, limits: Limits) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: BlobStore,
+        limits: Limits,
+        *,
+        room: Room | None = None,
+        alarms: Alarms | None = None,
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._limits = limits
-        self._room = _Room(LARGE_BYTES_AT_ONCE)
+        self._alarms = alarms or Alarms()
+        self._room = room or Room(catalog)
+        self._memory = _Memory(LARGE_BYTES_AT_ONCE)
+        self._bounds = ManifestBounds(
+            size=limits.manifest_bytes, depth=limits.manifest_depth, elements=limits.manifest_elements
+        )
         self._parsing = asyncio.Semaphore(1)
         """One large document at a time: parsed it takes many times its size, and two take as long."""
 
@@ -114,15 +130,18 @@ class Manifests:
                 large, or gives a part a wrong size); DIGEST_INVALID; TAG_INVALID;
                 MANIFEST_BLOB_UNKNOWN with every part that is missing; DENIED for
                 a tag that is immutable (403) or stands for another manifest
-                than the condition says (412); TOOMANYREQUESTS where many large ones come at once.
+                than the condition says (412); TOOMANYREQUESTS where many large
+                ones come at once; what `Room` raises, but for a manifest that
+                is there already.
         """
-        with self._room.share() as share:
+        refuse_long_name(call.path["name"], self._limits)
+        with self._memory.share() as share:
             return await self._put(call, share)
 
     async def _put(self, call: Call, share: "_Share") -> Answer:
         name, reference = call.path["name"], call.path["reference"]
         named = _named_digest(reference)
-        tags = _tags_to_set(call, reference, named)
+        tags = _tags_to_set(call, reference, named, self._limits.tag_characters)
         parsed = await self._parse(await self._read(call, share), call.headers.get("content-type"))
         digest = parsed.digest
         if named is not None:
@@ -133,6 +152,9 @@ class Manifests:
                     f"the manifest that came has the digest {digest}",
                     detail={"expected": str(named), "actual": str(digest)},
                 )
+        repository = repository_id(self._catalog, name)
+        if repository is None or manifest_size(self._catalog, repository, digest) is None:
+            await self._room.refuse_manifest(name, len(parsed.body))
         damaged = await self._damaged(name, parsed)
         principal, now = call.principal, self._catalog.now()
         condition = Condition.of(call.headers)
@@ -233,10 +255,10 @@ class Manifests:
     async def _parse(self, body: bytes, content_type: str | None) -> Manifest:
         try:
             if len(body) <= PARSED_IN_PLACE_BYTES:
-                parsed = Manifest.parse(body, content_type)
+                parsed = Manifest.parse(body, content_type, bounds=self._bounds)
             else:  # so that a document made to be slow to read holds nobody else up
                 async with self._parsing:
-                    parsed = await asyncio.to_thread(Manifest.parse, body, content_type)
+                    parsed = await asyncio.to_thread(Manifest.parse, body, content_type, bounds=self._bounds)
         except ManifestTooLarge:
             raise _too_large(self._limits.manifest_bytes) from None
         except MalformedManifest as malformed:
@@ -262,12 +284,14 @@ class Manifests:
         for part in {part.digest for part in parsed.references}:
             size = linked_size(self._catalog, name, part)
             if size is not None and (stored := await self._store.size_of(part)) != size:
-                log.error("ALARM: the stored blob %s has %s bytes and should have %d", part, stored, size)
+                self._alarms.sound(
+                    "blob", "the stored blob %s has %s bytes and should have %d", part, stored, size
+                )
                 damaged.add(part)
         return frozenset(damaged)
 
 
-class _Room:
+class _Memory:
     """Memory for large manifests that are being pushed, all together."""
 
     def __init__(self, most: int) -> None:
@@ -286,8 +310,8 @@ class _Room:
 class _Share:
     """What one push has taken."""
 
-    def __init__(self, room: _Room) -> None:
-        self._room = room
+    def __init__(self, memory: _Memory) -> None:
+        self._memory = memory
         self.taken = 0
         """Bytes. Nothing, for a manifest that is not large."""
 
@@ -298,13 +322,13 @@ class _Share:
             RegistryRefusal: TOOMANYREQUESTS: others have it.
         """
         more = size - self.taken if size > PARSED_IN_PLACE_BYTES else 0
-        if more > self._room.free:
+        if more > self._memory.free:
             raise RegistryRefusal(
                 ErrorCode.TOOMANYREQUESTS,
                 "too many large manifests are being pushed; try again",
                 headers={"retry-after": str(LARGE_RETRY_SECONDS)},
             )
-        self._room.free -= more
+        self._memory.free -= more
         self.taken += more
 
 
@@ -368,11 +392,9 @@ def _named_digest(reference: str) -> Digest | None:
     return digest
 
 
-def _tags_to_set(call: Call, reference: str, named: Digest | None) -> tuple[str, ...]:
+def _tags_to_set(call: Call, reference: str, named: Digest | None, most: int) -> tuple[str, ...]:
     """The tags that a push is to set: the one it was pushed by, or those of ``?tag=`` beside a digest."""
-    if named is None:
-        return (reference,)
-    tags = tuple(dict.fromkeys(call.query.get("tag", ())))
+    tags = (reference,) if named is None else tuple(dict.fromkeys(call.query.get("tag", ())))
     if len(tags) > MOST_TAGS_AT_ONCE:
         raise RegistryRefusal(
             ErrorCode.TAG_INVALID, f"one push sets at most {MOST_TAGS_AT_ONCE} tags", status=414
@@ -380,6 +402,10 @@ def _tags_to_set(call: Call, reference: str, named: Digest | None) -> tuple[str,
     for tag in tags:
         if not is_tag(tag):
             raise RegistryRefusal(ErrorCode.TAG_INVALID, f"{tag[:128]!a} cannot be a tag")
+        if len(tag) > most:
+            raise RegistryRefusal(
+                ErrorCode.TAG_INVALID, f"a tag has at most {most} characters here", detail={"tag": tag}
+            )
     return tags
 
 

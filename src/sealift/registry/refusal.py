@@ -6,6 +6,7 @@ from typing import Any
 from sealift.errors import SealiftError
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.blob_store.blob_store import BlobDamaged, StorageRefused
+from sealift.registry.settings import Limits
 
 
 class RegistryRefusal(SealiftError):
@@ -38,6 +39,21 @@ class RegistryRefusal(SealiftError):
         self.detail: Any = {} if detail is None else detail
         self.headers: dict[str, str] = dict(headers or {})
         self.status: int = code.status if status is None else status
+
+
+def refuse_long_name(repository: str, limits: Limits) -> None:
+    """See that a repository that may be about to be made has a name of a length that is let in.
+
+    Raises:
+        RegistryRefusal: NAME_INVALID.
+    """
+    most = limits.repository_name_characters
+    if len(repository) > most:
+        raise RegistryRefusal(
+            ErrorCode.NAME_INVALID,
+            f"the name of a repository has at most {most} characters here",
+            detail={"name": repository, "most": most},
+        )
 
 
 def storage_refusal(refused: StorageRefused) -> RegistryRefusal:

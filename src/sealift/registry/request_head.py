@@ -6,21 +6,30 @@ Spec: RFC 9110, sections 5.2 and 7.2; RFC 7239, section 1, for what is not belie
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from sealift.protocol.error_codes import ErrorCode
 from sealift.registry.refusal import RegistryRefusal
-
-MAX_HEADER_BYTES: Final = 32 * 1024
-"""Bytes of all header lines. The server itself refuses a request of a hundred of them."""
+from sealift.registry.request_id import HEADER, is_well_formed
+from sealift.registry.settings import Connections
 
 MAX_QUERY_BYTES: Final = 16 * 1024
 MAX_QUERY_FIELDS: Final = 200
 
 MAX_HOPS: Final = 32
 """Entries of ``X-Forwarded-For`` that are looked at, from its end."""
+_KNOWN: Final = {
+    name.encode("ascii"): name
+    for name in (
+        *("accept", "accept-encoding", "authorization", "connection", "content-length", "content-type"),
+        *("host", "if-none-match", "range", "transfer-encoding", "user-agent"),
+        *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", HEADER),
+    )
+}
+"""Header names as nearly every request has them: to find one here costs less than to decode it."""
 
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -33,9 +42,10 @@ class Door:
     """Scheme and authority that clients use. It decides realms and makes locations absolute."""
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """From whom ``X-Forwarded-For``, ``-Host`` and ``-Proto`` count."""
+    """From whom ``X-Forwarded-For``, ``-Host``, ``-Proto`` and ``X-Request-Id`` count."""
 
-    log_requests: bool = False
+    header_bytes: int = Connections().header_bytes
+    """The most that all header lines of a request may have together."""
 
     def base_url(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
         """Scheme and authority under which the client reached us.
@@ -75,6 +85,14 @@ class Door:
                     break
         return str(address)
 
+    def trace(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[str, str]:
+        """The id that a named proxy gave the request, and the address of whoever asks; each may be empty."""
+        address = self.client_address(scope, headers) or ""
+        if not self.trusted_proxies or not self._is_proxy(scope):
+            return "", address
+        given = headers.get(HEADER, "")
+        return given if is_well_formed(given) else "", address
+
     def _is_proxy(self, scope: Mapping[str, Any]) -> bool:
         client = _address((scope.get("client") or ("",))[0])
         return client is not None and self._trusts(client)
@@ -83,6 +101,7 @@ class Door:
         return any(address in network for network in self.trusted_proxies)
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     """An address as people write it. One socket for both families shows IPv4 as ``::ffff:10.0.0.1``."""
     try:
@@ -105,15 +124,17 @@ def read_headers(scope: Mapping[str, Any]) -> dict[str, str]:
     """Names in lower case; a repeated header joined with commas. Spec: RFC 9110, section 5.2."""
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        key, text = _KNOWN.get(name) or name.decode("latin-1").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 
 
-def refuse_long(headers: Mapping[str, str]) -> None:
-    """See that the headers are not too long. Raises: RegistryRefusal: 431."""
-    if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
-        raise RegistryRefusal(ErrorCode.SIZE_INVALID, "the headers are too long", status=431)
+def refuse_long(headers: Mapping[str, str], most: int) -> None:
+    """See that the headers have no more than `most` bytes. Raises: RegistryRefusal: 431."""
+    if sum(map(len, headers)) + sum(map(len, headers.values())) > most:
+        raise RegistryRefusal(
+            ErrorCode.SIZE_INVALID, f"the headers of a request have at most {most} bytes here", status=431
+        )
 
 
 def read_query(raw: bytes) -> dict[str, tuple[str, ...]]:

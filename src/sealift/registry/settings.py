@@ -76,8 +76,19 @@ class Limits:
     """Spec: distribution-spec v1.1.1, "Pushing Manifests"; R-OCI-19."""
 
     repository_name_characters: int = 255
+    """Of a repository that is made. Clients refuse longer names."""
+
+    tag_characters: int = 128
+    """Of a tag that is set. Spec: distribution-spec v1.1.1, "Pulling manifests"."""
+
     manifest_references: int = 5_000
     """Blobs and child manifests that one manifest may name."""
+
+    manifest_depth: int = 64
+    """Levels of lists and objects in a manifest. Real ones have five."""
+
+    manifest_elements: int = 200_000
+    """Values in a manifest, of lists and of objects, all together."""
 
     blob_bytes: int = 256 * 1024**3
     """One blob, however it is uploaded."""
@@ -90,3 +101,21 @@ class Limits:
 
     page_entries: int = 1_000
     """Names on one page of a listing, asked for or not; more come by ``Link``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """What clients may hold of one worker before they have asked for anything."""
+
+    most: int = 4096
+    """At a time. Beyond it they wait in the socket's queue. Less where fewer files may be open."""
+
+    header_seconds: float = 100.0
+    """To the end of the headers of a request, and between two requests of a connection.
+
+    Longer than the 90 s after which clients in Go let go of an idle connection: who closes
+    first should be the client, or it may find the connection closed under its next request.
+    """
+
+    header_bytes: int = 32 * 1024
+    """Of all header lines of one request. The server itself refuses a hundred lines."""

@@ -39,8 +39,10 @@ from sealift.registry.catalog.uploads import (
     open_uploads,
     touch_upload,
 )
+from sealift.registry.counters import Alarms
 from sealift.registry.exchange import Answer, Call
-from sealift.registry.refusal import RegistryRefusal, storage_refusal
+from sealift.registry.refusal import RegistryRefusal, refuse_long_name, storage_refusal
+from sealift.registry.room import BeyondQuota, Room
 from sealift.registry.settings import Limits
 
 log = logging.getLogger(__name__)
@@ -55,10 +57,20 @@ _TOUCH_AFTER: Final = 60 * 1_000_000
 class Uploads:
     """The handlers of ``/v2/<name>/blobs/uploads/``."""
 
-    def __init__(self, catalog: Catalog, store: BlobStore, limits: Limits) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: BlobStore,
+        limits: Limits,
+        *,
+        room: Room | None = None,
+        alarms: Alarms | None = None,
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._limits = limits
+        self._room = room or Room(catalog)
+        self._alarms = alarms or Alarms()
 
     async def start(self, call: Call) -> Answer:
         """Begin an upload; or take the whole blob, or one of another repository, at once.
@@ -66,9 +78,11 @@ class Uploads:
         Spec: distribution-spec v1.1.1 end-4a, end-4b, end-11.
 
         Raises:
-            RegistryRefusal: DIGEST_INVALID; SIZE_INVALID (413); TOOMANYREQUESTS
-                where too many uploads are open.
+            RegistryRefusal: DIGEST_INVALID; SIZE_INVALID (413); NAME_INVALID;
+                TOOMANYREQUESTS where too many uploads are open; what `Room`
+                raises, but for a mount, which takes none.
         """
+        refuse_long_name(call.path["name"], self._limits)
         mount = _asked(call, "mount")
         if mount and (mounted := await self._mount(call, mount)) is not None:
             return mounted
@@ -93,7 +107,7 @@ class Uploads:
         upload_id, row = self._find(call)
         try:
             async with self._store.hold_upload(upload_id) as staged:
-                await self._receive(call, staged, "sha256")
+                await self._receive(call, staged, None)
                 size = staged.size
         except UploadBusy:
             raise await self._out_of_turn(call, upload_id) from None
@@ -117,7 +131,7 @@ class Uploads:
         digest = _parse_digest(_asked(call, "digest"))
         try:
             async with self._store.hold_upload(upload_id) as staged:
-                await self._receive(call, staged, digest.algorithm)
+                await self._receive(call, staged, digest)
                 async with self._store.pinned(digest):  # until the catalog says whose it is
                     try:
                         size = await staged.commit(digest)
@@ -168,6 +182,7 @@ class Uploads:
     # -------------------------------------------------------------- the three ways to start
 
     async def _open(self, call: Call) -> Answer:
+        await self._room.refuse_upload(call.path["name"])
         upload_id = str(uuid4())
         now = self._catalog.now()
         principal = call.principal
@@ -195,8 +210,11 @@ class Uploads:
     async def _take_whole(self, call: Call, text: str) -> Answer:
         """The blob is in this very request."""
         digest = _parse_digest(text)
-        self._refuse_too_large(_declared_length(call) or 0)
-        receiving = self._store.receive(call.body, most=self._limits.blob_bytes, algorithm=digest.algorithm)
+        declared, name = _declared_length(call) or 0, call.path["name"]
+        self._refuse_too_large(declared)
+        await self._room.refuse_upload(name, declared, digest=digest)
+        body = self._room.metered(name, call.body, digest=digest)
+        receiving = self._store.receive(body, most=self._limits.blob_bytes, algorithm=digest.algorithm)
         try:
             async with receiving as staged, self._store.pinned(digest):
                 size = await staged.commit(digest)
@@ -236,7 +254,9 @@ class Uploads:
             return None
         stored = await self._store.size_of(digest)
         if stored != found[1]:
-            log.error("ALARM: the stored blob %s has %s bytes and should have %d", digest, stored, found[1])
+            self._alarms.sound(
+                "blob", "the stored blob %s has %s bytes and should have %d", digest, stored, found[1]
+            )
             return None
         now = self._catalog.now()
 
@@ -261,8 +281,11 @@ class Uploads:
             raise _unknown()
         return upload_id, row
 
-    async def _receive(self, call: Call, staged: StagedBlob, algorithm: str) -> None:
-        """Add the request's body to an upload, as far as its headers and the limits let it."""
+    async def _receive(self, call: Call, staged: StagedBlob, digest: Digest | None) -> None:
+        """Add the request's body to an upload, as far as its headers and the limits let it.
+
+        `digest` is what the whole will be, where the request says so.
+        """
         before = staged.size
         declared = _declared_length(call)
         chunk = call.headers.get("content-range")
@@ -273,8 +296,16 @@ class Uploads:
                 raise _wrong_size(f"the range has {length} bytes and the request {declared}")
             most = before + length
         self._refuse_too_large(before + (declared or 0))
+        name, algorithm = call.path["name"], "sha256" if digest is None else digest.algorithm
+        body = self._room.metered(name, call.body, digest=digest)
         try:
-            await staged.append(call.body, most=min(most, limit), algorithm=algorithm)
+            if declared:
+                await self._room.refuse_upload(name, declared, digest=digest)
+            await staged.append(body, most=min(most, limit), algorithm=algorithm)
+        except BeyondQuota:
+            await staged.discard()
+            await self._forget(call.path["upload_id"])
+            raise
         except UploadTooLarge:
             if chunk is not None and most <= limit:
                 await staged.cut(before)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sealift.registry.access.audit_trail import MAX_FIELD_CHARACTERS, MOST_WAITING, AuditTrail
+from sealift.registry.access.audit_trail import MAX_FIELD_CHARACTERS, MOST_ANONYMOUS, MOST_WAITING, AuditTrail
 from sealift.registry.catalog.database import Catalog
 from sealift.registry.data_directory import DataDirectory
 from sealift.registry.exchange import Principal
@@ -35,6 +35,17 @@ async def test_rows_wait_and_are_written_together(catalog: Catalog) -> None:
         (77, None, "ashok", "pull", "apps/web", "denied", "no grant"),
         (77, 1, "admin", "account.add", None, "allowed", "ashok"),
     ]
+
+
+async def test_nobody_in_particular_fills_no_disk_and_pushes_nobody_out(catalog: Catalog) -> None:
+    trail = AuditTrail(catalog)
+    for _ in range(MOST_WAITING):
+        trail.denied("anonymous", "pull", "apps/web", "not in the token or not held")
+    trail.denied("mallory", "pull", "apps/web", "no grant")
+    await trail.close()
+    rows = _rows(catalog)
+    assert [row[2] for row in rows] == [*["anonymous"] * MOST_ANONYMOUS, "mallory", ""]
+    assert rows[-1][-1] == f"{MOST_WAITING - MOST_ANONYMOUS} more were not written"
 
 
 async def test_a_flood_is_counted_and_not_kept(catalog: Catalog) -> None:

@@ -163,7 +163,8 @@ async def test_wrong_credentials_are_one_and_the_same_401(client: Client, auth: 
     """Never an anonymous token: a client that shows something wrong must hear of it."""
     reply = await client.ask("GET", "/token?scope=repository%3Aashok%2Fpublic%3Apull", auth=auth)
     reference = await client.ask("GET", "/token", auth=basic("reader", "wrong horse"))
-    assert (reply.status, reply.headers, reply.body) == (401, reference.headers, reference.body)
+    assert reply.status == 401
+    assert reply.without_its_id() == reference.without_its_id()
     assert reply.challenge == 'Bearer realm="http://registry.test:5000/token",service="sealift"'
     assert reply.code == "UNAUTHORIZED"
 

@@ -56,6 +56,11 @@ TABLE: Final[dict[tuple[str, str], list[Row]]] = {
         ("PATCH", "/api/v1/accounts/ashok", {"disabled": True}, _cells(403, 403, 200)),
         ("PATCH", "/api/v1/accounts/nobody", {"disabled": True}, _cells(403, 403, 404)),
         ("PATCH", "/api/v1/accounts/admin", {"disabled": True}, _cells(403, 403, 409)),
+        ("PATCH", "/api/v1/accounts/ashok", {"quotaBytes": 10**9}, _cells(403, 403, 200)),
+        ("PATCH", "/api/v1/accounts/ashok", {"quotaBytes": None}, _cells(403, 403, 200)),
+        ("PATCH", "/api/v1/accounts/nobody", {"quotaBytes": 1}, _cells(403, 403, 404)),
+        ("PATCH", "/api/v1/accounts/ashok", {"quotaBytes": -1}, _cells(403, 403, 400)),
+        ("PATCH", "/api/v1/accounts/ashok", {}, _cells(403, 403, 400)),
     ],
     ("DELETE", "/accounts/{name}"): [
         ("DELETE", "/api/v1/accounts/reader", None, _cells(403, 403, 204)),
@@ -171,6 +176,13 @@ TABLE: Final[dict[tuple[str, str], list[Row]]] = {
         ("DELETE", "/api/v1/grants/99", None, _cells(404, 404, 404)),
         ("DELETE", "/api/v1/grants/x", None, _cells(404, 404, 404)),
         ("DELETE", "/api/v1/grants/99999999999999999999", None, _cells(404, 404, 404)),
+    ],
+    ("GET", "/audit"): [
+        ("GET", "/api/v1/audit", None, _cells(403, 403, 200)),
+        ("GET", "/api/v1/audit?since=2026-11-24T12:00:00Z&after=3&limit=2", None, _cells(403, 403, 200)),
+        ("GET", "/api/v1/audit?since=yesterday", None, _cells(403, 403, 400)),
+        ("GET", "/api/v1/audit?after=-1", None, _cells(403, 403, 400)),
+        ("GET", "/api/v1/audit?after=99999999999999999999", None, _cells(403, 403, 400)),
     ],
 }
 
@@ -341,6 +353,7 @@ async def test_documents(client: Client) -> None:
         "kind": "Account",
         "name": "disabled",
         "admin": False,
+        "quotaBytes": None,
         "disabled": True,
         "createdAt": "1970-01-01T00:00:01Z",
     }

@@ -31,7 +31,7 @@ def main(address: Path, directory: Path) -> None:
         parts = Parts(data=data, workers=WORKERS, collection=IN_A_HURRY)
         Supervisor(
             count=WORKERS,
-            work=lambda number, ready: work(
+            work=lambda number, _, ready: work(
                 lambda: open_registry(parts),
                 listening.keep_only(number),
                 tls=None,

@@ -152,7 +152,8 @@ class Disk:
                 last = written
 
     def _is_here(self, path: str) -> bool:
-        return path.startswith(self._root + "/") and not path.endswith("-shm")  # SQLite makes that anew
+        # SQLite makes the one anew, and the other holds room and no bytes: a server starts with it or without.
+        return path.startswith(self._root + "/") and not path.endswith(("-shm", "/reserve"))
 
     def _follow(self, call: SystemCall) -> bool:
         paths = [text.decode() for text in call.texts] if not call.file else []

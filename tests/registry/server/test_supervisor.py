@@ -409,6 +409,36 @@ def test_a_renewed_certificate_is_taken_up_and_no_connection_is_lost(tmp_path: P
         assert server.stop() == 0
 
 
+def test_an_upload_in_flight_outlives_a_renewed_certificate(tmp_path: Path) -> None:
+    """It goes on over the connection and in the worker that it began with, and is whole at the end."""
+    authority = trustme.CA()
+    _write_certificate(tmp_path, authority)
+    files = ("--tls-cert", str(tmp_path / "tls.crt"), "--tls-key", str(tmp_path / "tls.key"))
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    part = os.urandom(1024 * 1024)
+    digest = "sha256:" + hashlib.sha256(part * 4).hexdigest()
+    with serving(tmp_path, *files) as server:
+        old = server.workers
+        upload = server.connect(context=trusting)
+        upload.putrequest("POST", f"/v2/a/b/blobs/uploads/?digest={digest}")
+        upload.putheader("authorization", basic("admin", server.password))
+        upload.putheader("content-length", str(4 * len(part)))
+        upload.endheaders()
+        upload.send(part)
+        second = _write_certificate(tmp_path, authority)
+        _wait_until(lambda: _shown(server) == second)
+        assert set(old) < set(server.workers)  # the old one has something to finish
+        for _ in range(3):
+            upload.send(part)
+        with upload.getresponse() as answer:
+            answer.read()
+            assert answer.status == 201
+        upload.close()
+        _wait_until(lambda: not set(old) & set(server.workers))
+        assert server.stop() == 0
+
+
 def test_a_renewal_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
     authority = trustme.CA()
     first = _write_certificate(tmp_path, authority)

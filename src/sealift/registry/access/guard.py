@@ -88,6 +88,16 @@ class Demand:
     """Whether a blob may be taken from any repository that the token is for."""
 
     @property
+    def action(self) -> str:
+        """What is asked, in a word for the audit trail."""
+        return ",".join(sorted(self.actions)) or "use"
+
+    @property
+    def place(self) -> str:
+        """Where it is asked, for the audit trail."""
+        return self.repository or self.scope
+
+    @property
     def scope(self) -> str:
         """The scope that a challenge names, as a client will ask for it."""
         if self.registry:
@@ -194,6 +204,10 @@ class Guard:
         principal = Principal(id=account.id, name=account.name, is_admin=account.is_admin)
         return Identity(principal=principal, generation=account.generation, shown="basic")
 
+    def note_denial(self, principal: Principal, action: str, where: str, why: str) -> None:
+        """A handler refused somebody whom the gate had let pass: audited as the gate's own denials are."""
+        self._audit.denied(principal.name, action, where, why)
+
     def refuse(self, *, realm: str) -> RegistryRefusal:
         """The 401 for credentials of a kind that nobody has here."""
         return self._wrong_credentials(realm)
@@ -221,7 +235,10 @@ class Guard:
     def _admit_bearer(self, token: str, demand: Demand, realm: str) -> Admission:
         try:
             claims = self._issuer.read(token)
-        except TokenRefused:
+        except TokenRefused as refused:
+            # Clients show a token until it has ended: that is how they find out. It is no denial.
+            if not refused.has_ended:
+                self._audit.denied("unknown", demand.action, demand.place, "not a token of this registry")
             raise self._challenge(demand, realm, "invalid_token") from None
         given = claims.actions.get(demand.repository, NOTHING)
         if claims.principal_id is None:
@@ -230,6 +247,8 @@ class Guard:
         else:
             found = standing(self._catalog, claims.principal_id, demand.repository)
             if found is None or found.disabled or found.generation != claims.generation:
+                who = "unknown" if found is None else found.name
+                self._audit.denied(who, demand.action, demand.place, "the token was taken back")
                 raise self._challenge(demand, realm, "invalid_token")
             principal = Principal(id=claims.principal_id, name=found.name, is_admin=found.is_admin)
             now = _rights(principal, demand.repository, found) if demand.repository else NOTHING
@@ -300,10 +319,7 @@ class Guard:
         )
 
     def _insufficient(self, principal: Principal, demand: Demand, realm: str) -> RegistryRefusal:
-        if principal.id is not None:
-            wanted = ",".join(sorted(demand.actions)) or "use"
-            where = demand.repository or demand.scope
-            self._audit.denied(principal.name, wanted, where, "not in the token or not held")
+        self._audit.denied(principal.name, demand.action, demand.place, "not in the token or not held")
         return self._challenge(demand, realm, "insufficient_scope")
 
     def _wrong_credentials(self, realm: str) -> RegistryRefusal:

@@ -25,6 +25,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from sealift.credentials.credential import SecretText
 from sealift.errors import SealiftError
+from sealift.registry.counters import Counters
+from sealift.registry.metrics import PASSWORDS_REFUSED, PASSWORDS_WAITING
 
 R = TypeVar("R")
 
@@ -115,14 +117,25 @@ _WELL_KNOWN: Final = frozenset(
 class PasswordCheck:
     """Proves passwords for one process. Belongs to one event loop."""
 
-    def __init__(self, executor: Executor, *, threads: int, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        threads: int,
+        now: Callable[[], float],
+        counters: Counters | None = None,
+    ) -> None:
         """Make a check that keeps nothing yet.
 
         Args:
             executor: Where argon2 runs; it has `threads` threads.
             threads: How many checks run at a time.
             now: A monotonic clock, in seconds.
+            counters: Told of checks that wait, and of those that are turned away.
         """
+        self._counters = counters or Counters()
+        self._counters.start(PASSWORDS_WAITING)
+        self._counters.start(PASSWORDS_REFUSED)
         self._executor = executor
         self._room = threads * (1 + WAITING_PER_THREAD)
         self._now = now
@@ -163,18 +176,21 @@ class PasswordCheck:
 
     async def _run(self, work: Callable[..., R], *arguments: object) -> R:
         if self._room <= 0:
+            self._counters.add(PASSWORDS_REFUSED)
             raise TooManyChecks(
                 "too many passwords are being checked",
                 why="every core is busy with them and the queue is full",
                 hint=f"try again in {RETRY_AFTER_SECONDS} s; a token needs no password check",
             )
         self._room -= 1
+        self._counters.add(PASSWORDS_WAITING)
         future = asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
         future.add_done_callback(self._leave)  # when the thread is done, not when the client goes away
         return await asyncio.shield(future)
 
     def _leave(self, _: object) -> None:
         self._room += 1
+        self._counters.add(PASSWORDS_WAITING, amount=-1.0)
 
 
 def _matches(password: SecretText, password_hash: str) -> bool:

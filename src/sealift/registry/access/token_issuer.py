@@ -106,7 +106,15 @@ class SigningKey:
 
 
 class TokenRefused(Exception):
-    """The token is not ours, was altered, or has ended. The message says no more than that."""
+    """The token is not ours, was altered, or has ended. The message says no more than that.
+
+    Attributes:
+        has_ended: Whether it was good until its time was over.
+    """
+
+    def __init__(self, message: str, *, has_ended: bool = False) -> None:
+        super().__init__(message)
+        self.has_ended = has_ended
 
 
 _KEYS = Query(
@@ -228,7 +236,7 @@ class TokenIssuer:
                 self._verified.popitem(last=False)
         if self._now() >= claims.expires_at:
             self._verified.pop(token, None)
-            raise TokenRefused("the token has expired")
+            raise TokenRefused("the token has expired", has_ended=True)
         return claims
 
     def _verify(self, token: str) -> TokenClaims:

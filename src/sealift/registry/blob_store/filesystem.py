@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from sealift.registry.blob_store.blob_store import (
 )
 from sealift.registry.blob_store.disk import Disk
 from sealift.registry.blob_store.disk_threads import DiskThreads
+from sealift.registry.blob_store.free_space import FreeSpace
 from sealift.registry.blob_store.running_hash import RunningHash
 from sealift.registry.blob_store.staged_file import (
     BATCH,
@@ -63,6 +64,7 @@ class FilesystemBlobStore:
         disk: Disk | None = None,
         threads: int = 16,
         now: Callable[[], float] = time.time,
+        free: FreeSpace | None = None,
     ) -> None:
         """Use two directories that are there, on one file system.
 
@@ -72,11 +74,13 @@ class FilesystemBlobStore:
             disk: What the file operations go through.
             threads: The most operations on the disk at a time.
             now: The clock that the age of an upload is measured with, in seconds.
+            free: What uploads leave free of the disk; None is nothing.
         """
         self._blobs = blobs
         self._uploads = uploads
         self._disk = disk or Disk()
         self._now = now
+        self._free = free
         self._threads = DiskThreads(threads)
         self._hashes: OrderedDict[str, RunningHash] = OrderedDict()
 
@@ -211,6 +215,10 @@ class FilesystemBlobStore:
         """See `BlobStore.upload_size`."""
         return _size_at(self._upload_path(upload_id)) if _UPLOAD_ID.fullmatch(upload_id) else None
 
+    def staged_bytes(self, upload_ids: Iterable[str]) -> int:
+        """How much of some uploads has come, all together. It asks the disk for each."""
+        return sum(_size_at(self._upload_path(upload_id)) or 0 for upload_id in upload_ids)
+
     @asynccontextmanager
     async def hold_upload(self, upload_id: str) -> AsyncIterator[StagedFile]:
         """See `BlobStore.hold_upload`."""
@@ -218,6 +226,7 @@ class FilesystemBlobStore:
         descriptor = open_locked(path)
         try:
             staged = StagedFile(path, descriptor, blobs=self._blobs, disk=self._disk, threads=self._threads)
+            staged.free = self._free
             staged.hash = self._hashes.pop(upload_id, None)
             try:
                 yield staged

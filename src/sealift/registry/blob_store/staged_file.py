@@ -24,6 +24,7 @@ from sealift.registry.blob_store.blob_store import (
 )
 from sealift.registry.blob_store.disk import Disk
 from sealift.registry.blob_store.disk_threads import DiskThreads, settle
+from sealift.registry.blob_store.free_space import FreeSpace
 from sealift.registry.blob_store.running_hash import RunningHash
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ class StagedFile:
         self.path = path
         self.hash: RunningHash | None = None
         """The hash of the first bytes, however many; None where this process has not seen them."""
+        self.free: FreeSpace | None = None
+        """What is to stay free of the disk; None is nothing."""
         self.is_gone = False
         """Whether it was committed or discarded."""
         self._descriptor = descriptor
@@ -135,6 +138,8 @@ class StagedFile:
 
     def _write(self, batch: Sequence[bytes]) -> None:
         """Write and hash `batch`, both or neither."""
+        if self.free is not None:
+            self.free.refuse_beyond(sum(map(len, batch)))
         try:
             written = self._disk.write(self._descriptor, batch, self._size)
         except OSError as refused:

@@ -63,6 +63,9 @@ class Account:
     created_at: int
     """Microseconds since 1970, UTC."""
 
+    quota_bytes: int | None = None
+    """The most that its repositories may hold; None is as much as there is room for."""
+
     def __repr__(self) -> str:
         return f"Account(id={self.id}, name={self.name!r})"  # a hash has no business in a log
 
@@ -112,6 +115,7 @@ _ACCOUNT_COLUMNS = (
     principal.c.disabled,
     principal.c.generation,
     principal.c.created_at,
+    account.c.quota_bytes,
 )
 _ACCOUNTS = select(*_ACCOUNT_COLUMNS).join_from(principal, account, account.c.id == principal.c.id)
 _BY_NAME = Query(_ACCOUNTS.where(principal.c.name == bindparam("name")))
@@ -223,6 +227,7 @@ _BUMP = Query(
 _SET_DISABLED = Query(
     update(principal).where(principal.c.id == bindparam("of")).values(disabled=bindparam("to"))
 )
+_SET_QUOTA = Query(update(account).where(account.c.id == bindparam("of")).values(quota_bytes=bindparam("to")))
 _REMOVE = Query(delete(principal).where(principal.c.id == bindparam("of")))
 _TRANSFER = Query(
     update(repository).where(repository.c.owner_id == bindparam("of")).values(owner_id=bindparam("to"))
@@ -255,7 +260,7 @@ def add_account(
     row = transaction.first(_ID_OF, name=name)
     assert row is not None  # noqa: S101 - inserted one line above, in this transaction
     transaction.run(_ADD_ACCOUNT, id=row[0], password_hash=password_hash, is_admin=is_admin)
-    return _named(transaction, name)
+    return named_account(transaction, name)
 
 
 def set_password(
@@ -273,12 +278,12 @@ def set_password(
     Raises:
         NoSuchAccount: It is not there, or not that one.
     """
-    found = _named(transaction, name)
+    found = named_account(transaction, name)
     if only_id is not None and found.id != only_id:
         raise no_such_account(name)
     transaction.run(_SET_PASSWORD, of=found.id, hash=password_hash)
     transaction.run(_BUMP, of=found.id)
-    return _named(transaction, name)
+    return named_account(transaction, name)
 
 
 def set_disabled(transaction: Transaction, *, name: str, disabled: bool) -> Account:
@@ -288,13 +293,24 @@ def set_disabled(transaction: Transaction, *, name: str, disabled: bool) -> Acco
         NoSuchAccount: It is not there.
         LastAdmin: Nobody could manage the registry any more.
     """
-    found = _named(transaction, name)
+    found = named_account(transaction, name)
     if disabled:
         _leave_an_admin(transaction, found, "disabled")
     if disabled is not found.disabled:
         transaction.run(_SET_DISABLED, of=found.id, to=disabled)
         transaction.run(_BUMP, of=found.id)
-    return _named(transaction, name)
+    return named_account(transaction, name)
+
+
+def set_quota(transaction: Transaction, *, name: str, quota_bytes: int | None) -> Account:
+    """Say how much an account's repositories may hold. What they hold already stays, whatever it is.
+
+    Raises:
+        NoSuchAccount: It is not there.
+    """
+    found = named_account(transaction, name)
+    transaction.run(_SET_QUOTA, of=found.id, to=quota_bytes)
+    return named_account(transaction, name)
 
 
 def remove_account(transaction: Transaction, *, name: str, transfer_to: str | None) -> Account:
@@ -305,11 +321,11 @@ def remove_account(transaction: Transaction, *, name: str, transfer_to: str | No
         StillOwns: It owns repositories and nobody was named to take them.
         LastAdmin: Nobody could manage the registry any more.
     """
-    found = _named(transaction, name)
+    found = named_account(transaction, name)
     _leave_an_admin(transaction, found, "removed")
     owned = transaction.first(_OWNED, id=found.id)
     if transfer_to is not None:
-        heir = _named(transaction, transfer_to)
+        heir = named_account(transaction, transfer_to)
         if heir.id == found.id:
             raise StillOwns(
                 f"{name!r} cannot inherit from itself", hint="name another account to transfer to"
@@ -361,7 +377,12 @@ def remove_grant(transaction: Transaction, grant_id: int) -> GrantRow:
     return found
 
 
-def _named(reader: Reader, name: str) -> Account:
+def named_account(reader: Reader, name: str) -> Account:
+    """The account of that name.
+
+    Raises:
+        NoSuchAccount: It is not there.
+    """
     found = account_by_name(reader, name)
     if found is None:
         raise no_such_account(name)
@@ -386,6 +407,7 @@ def _account(row: Row) -> Account:
         disabled=bool(row[4]),
         generation=row[5],
         created_at=row[6],
+        quota_bytes=row[7],
     )
 
 

@@ -28,17 +28,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+from sqlalchemy import text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from sealift.errors import SealiftError
+from sealift.registry.catalog.ballast import Ballast, ballast_path
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,9 @@ BUSY_MILLISECONDS: Final = 10_000
 
 MOST_WRITES_AT_ONCE: Final = 64
 """How many waiting writes share a transaction. Bounds how long the first of them waits for the rest."""
+
+TRY_AGAIN_SECONDS: Final = 5.0
+"""How often a write is tried for its own sake, after one that was refused."""
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 
@@ -109,6 +114,15 @@ class Query:
         if held:
             parameters = held | parameters
         return connection.execute(sql, parameters)
+
+
+_TRIAL = Query(
+    text(
+        "INSERT INTO setting (key, value) VALUES ('write_trial', '') "
+        "ON CONFLICT (key) DO UPDATE SET value = ''"
+    )
+)
+"""A write that changes nothing anybody reads, and goes to the disk."""
 
 
 class Reader:
@@ -180,6 +194,9 @@ class Catalog(Reader):
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._closed = False
+        self._refused: list[bool] = []
+        """Not empty while the last transaction was refused. Shared with the writer thread."""
+        self._tried_at = 0.0
 
     async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run `work` in a transaction, in the writer thread, and return what it returns.
@@ -196,6 +213,43 @@ class Catalog(Reader):
     def write_now(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """As `write`, for callers without an event loop. It blocks."""
         return self._submit(work, durable=durable).result()
+
+    @property
+    def refusing_writes(self) -> bool:
+        """Whether the last write was refused by the disk or the database."""
+        return bool(self._refused)
+
+    def try_again(self) -> None:
+        """After a write that was refused: see, in a while, whether one is taken now. Not done often."""
+        now = time.monotonic()
+        if now - self._tried_at >= TRY_AGAIN_SECONDS:
+            self._tried_at = now
+            self._submit(lambda transaction: transaction.run(_TRIAL), durable=True)
+
+    def version(self) -> int:
+        """A number that is another one once anything was written, in this process or any other."""
+        cursor = self._connection.execute("PRAGMA data_version")  # this connection never writes
+        row = cursor.fetchone()
+        cursor.close()
+        return int(row[0])
+
+    async def ask_apart(self, work: Callable[[Reader], T]) -> T:
+        """Run a question that takes long in a thread, on a connection of its own.
+
+        For what reads many rows: the event loop goes on, and so does the writer.
+
+        Raises:
+            CatalogFailed: The database cannot be opened or read.
+        """
+
+        def ask() -> T:
+            try:
+                with closing(connect(self.path)) as connection:
+                    return work(Reader(connection))
+            except sqlite3.Error as failure:
+                raise catalog_failure(failure, self.path) from failure
+
+        return await asyncio.to_thread(ask)
 
     def close(self) -> None:
         """Finish the writes that wait and close the files."""
@@ -218,7 +272,7 @@ class Catalog(Reader):
             if self._closed:
                 raise CatalogFailed("the catalog is closed", hint="the registry is shutting down")
             if self._writer is None:
-                writer = _Writer(self.path, self._queue)
+                writer = _Writer(self.path, self._queue, self._refused)
                 self._writer = threading.Thread(target=writer.run, name="catalog-writer", daemon=True)
                 self._writer.start()
         waiting = _Write(work, durable)
@@ -226,12 +280,18 @@ class Catalog(Reader):
         return waiting.done
 
 
+class _DiskFull(Exception):
+    """There was no room on the disk. The cause is what the database said."""
+
+
 class _Writer:
     """The thread that writes: takes what waits, makes one transaction of it, tells everyone."""
 
-    def __init__(self, path: Path, waiting: "queue.SimpleQueue[_Write | None]") -> None:
+    def __init__(self, path: Path, waiting: "queue.SimpleQueue[_Write | None]", refused: list[bool]) -> None:
         self._path = path
         self._queue = waiting
+        self._refused = refused
+        self._ballast = Ballast(ballast_path(path))
         self._durable = True
 
     def run(self) -> None:
@@ -242,6 +302,7 @@ class _Writer:
                 try:
                     opened = opened or self._open()
                 except (OSError, sqlite3.Error) as failure:
+                    self._refused[:] = [True]
                     reason = _as_catalog_failure(failure, self._path)
                     for write in batch:
                         if write.done.set_running_or_notify_cancel():
@@ -283,17 +344,18 @@ class _Writer:
     def _commit(self, connection: sqlite3.Connection, turn: int, batch: list[_Write]) -> None:
         """Run `batch` in one transaction and settle every future of it."""
         alive = [write for write in batch if write.done.set_running_or_notify_cancel()]
-        results: list[tuple[_Write, Any, BaseException | None]] = []
         try:
             fcntl.flock(turn, fcntl.LOCK_EX)
             self._set_durable(connection, wanted=any(write.durable for write in alive))
-            connection.execute("BEGIN IMMEDIATE")
-            results.extend([_run_one(connection, write, self._path) for write in alive])
-            connection.execute("COMMIT")
+            try:
+                results = self._transact(connection, alive)
+            except _DiskFull:
+                if not self._ballast.give():
+                    raise
+                log.warning("the disk is full; the room that was kept for deletes is used")
+                results = self._transact(connection, alive)
+            self._ballast.take_again()
         except BaseException as failure:  # noqa: BLE001 - whoever waits is told; this thread must live
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):  # the next BEGIN says what is wrong, if it still is
-                    connection.execute("ROLLBACK")
             reason = _as_catalog_failure(failure, self._path)
             for write in alive:
                 write.done.set_exception(reason)
@@ -301,11 +363,34 @@ class _Writer:
         finally:
             with suppress(OSError):  # a lock that was not taken
                 fcntl.flock(turn, fcntl.LOCK_UN)
+        self._refused.clear()
         for write, value, error in results:
             if error is None:
                 write.done.set_result(value)
             else:
                 write.done.set_exception(error)
+
+    def _transact(
+        self, connection: sqlite3.Connection, alive: list[_Write]
+    ) -> list[tuple[_Write, Any, BaseException | None]]:
+        """Run writes in one transaction: all that do not fail by themselves are on the disk then.
+
+        Raises:
+            _DiskFull: There was no room. Nothing was written.
+            sqlite3.Error: The database refused otherwise. Nothing was written.
+        """
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = [_run_one(connection, write, self._path) for write in alive]
+            connection.execute("COMMIT")
+        except BaseException as failure:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):  # the next BEGIN says what is wrong, if it still is
+                    connection.execute("ROLLBACK")
+            if _is_full(failure):
+                raise _DiskFull from failure
+            raise
+        return results
 
     def _set_durable(self, connection: sqlite3.Connection, *, wanted: bool) -> None:
         if wanted is not self._durable:
@@ -382,6 +467,8 @@ def _code(failure: sqlite3.Error) -> int:
 
 def _is_full(failure: BaseException) -> bool:
     """Whether there was no room: also for the shared memory file, which SQLite calls an I/O error."""
+    if isinstance(failure, CatalogFailed):
+        return failure.is_full
     if isinstance(failure, sqlite3.Error):
         full = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
         return getattr(failure, "sqlite_errorcode", 0) in full
@@ -389,6 +476,8 @@ def _is_full(failure: BaseException) -> bool:
 
 
 def _as_catalog_failure(failure: BaseException, path: Path) -> BaseException:
+    if isinstance(failure, _DiskFull) and failure.__cause__ is not None:
+        failure = failure.__cause__
     if not isinstance(failure, sqlite3.Error | OSError):
         return failure
     log.error("the catalog refused a write: %s", failure)

@@ -156,6 +156,11 @@ def deleted_after(reader: Reader, repository_id: int, *, last: str, most: int) -
     return [DeletedEntry(*row) for row in reader.all(_LIST, of=repository_id, last=last, most=most)]
 
 
+def has_expired(reader: Reader, *, before: int) -> bool:
+    """Whether there is a manifest that was deleted before `before`."""
+    return bool(reader.all(_EXPIRED, before=before, most=1))
+
+
 def purge_deleted(transaction: Transaction, *, before: int, most: int, now: int) -> int:
     """Forget manifests that were deleted before `before`, and have looked at what they kept.
 

@@ -81,8 +81,13 @@ account = Table(
     Column("id", _ID, ForeignKey("principal.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("password_hash", Text, nullable=False),
     Column("is_admin", Boolean, nullable=False, server_default=false()),
+    Column("quota_bytes", BigInteger),
 )
-"""What an account has beyond its `principal` row of the same id."""
+"""What an account has beyond its `principal` row of the same id.
+
+`quota_bytes` is the most that its repositories may hold, NULL is as much as there is room
+for. How much they hold stands nowhere: every push would have to wait for that row.
+"""
 
 grant = Table(
     "grant_",
@@ -127,6 +132,8 @@ audit = Table(
     Column("repository", Text),
     Column("outcome", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=text("''")),
+    Column("request_id", Text),
+    Column("client", Text),
     sqlite_autoincrement=True,
 )
 """Who did what and whether it was allowed. It names no row by foreign key: it outlives them all."""

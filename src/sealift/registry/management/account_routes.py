@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec import UNSET
+
 from sealift.credentials.credential import SecretText
 from sealift.protocol.endpoints import is_name
 from sealift.registry.access.audit_trail import AuditTrail
@@ -11,11 +13,14 @@ from sealift.registry.catalog.accounts import (
     account_by_name,
     add_account,
     all_accounts,
+    named_account,
     remove_account,
     set_disabled,
     set_password,
+    set_quota,
 )
-from sealift.registry.catalog.database import Catalog
+from sealift.registry.catalog.database import Catalog, Transaction
+from sealift.registry.catalog.storage_use import use_of_owner
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.management.documents import (
     AccountChange,
@@ -25,6 +30,7 @@ from sealift.registry.management.documents import (
     WhoAmI,
     account_document,
     read,
+    storage_document,
     written,
 )
 from sealift.registry.management.refusal import ManagementRefusal, admins_only, not_found
@@ -98,8 +104,12 @@ class AccountRoutes:
         return written(account_document(made), 201)
 
     async def show(self, call: Call) -> Answer:
-        """One account, for admins and for itself."""
-        return written(account_document(self._own(call)))
+        """One account with what its repositories hold, for admins and for itself."""
+        account = self._own(call)
+        use = await self._catalog.ask_apart(lambda reader: use_of_owner(reader, account.id))
+        document = account_document(account)
+        document.storage = storage_document(use, apart=call.principal.is_admin)
+        return written(document)
 
     async def password(self, call: Call) -> Answer:
         """Give an account another password, for admins and for itself. Its tokens end."""
@@ -117,15 +127,30 @@ class AccountRoutes:
         return written(account_document(changed))
 
     async def change(self, call: Call) -> Answer:
-        """Close an account, or open it again. Its tokens end."""
+        """Close an account or open it again, which ends its tokens; say how much it may hold."""
         if not call.principal.is_admin:
-            raise admins_only("disabling and enabling accounts")
-        disabled = (await read(call.body, AccountChange)).disabled
-        name = call.path["name"]
-        changed = await self._catalog.write(
-            lambda transaction: set_disabled(transaction, name=name, disabled=disabled)
-        )
-        self._audit.changed(call.principal, "account.disable" if disabled else "account.enable", "", name)
+            raise admins_only("disabling and enabling accounts, and their quotas,")
+        wanted = await read(call.body, AccountChange)
+        name, disabled, quota = call.path["name"], wanted.disabled, wanted.quota_bytes
+        if disabled is UNSET and quota is UNSET:
+            raise ManagementRefusal(
+                400, "INVALID", "the request changes nothing", hint="give disabled or quotaBytes"
+            )
+
+        def write(transaction: Transaction) -> Account:
+            changed = named_account(transaction, name)
+            if disabled is not UNSET:
+                changed = set_disabled(transaction, name=name, disabled=disabled)
+            if quota is not UNSET:
+                changed = set_quota(transaction, name=name, quota_bytes=quota)
+            return changed
+
+        changed = await self._catalog.write(write)
+        if disabled is not UNSET:
+            self._audit.changed(call.principal, "account.disable" if disabled else "account.enable", "", name)
+        if quota is not UNSET:
+            detail = f"{name}, {'none' if quota is None else f'{quota} bytes'}"
+            self._audit.changed(call.principal, "account.quota", "", detail)
         return written(account_document(changed))
 
     async def remove(self, call: Call) -> Answer:

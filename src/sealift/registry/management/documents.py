@@ -12,7 +12,9 @@ import msgspec
 
 from sealift.registry.access.passwords import MIN_PASSWORD_CHARACTERS
 from sealift.registry.catalog.accounts import Account, GrantRow
+from sealift.registry.catalog.audit_rows import AuditRow
 from sealift.registry.catalog.repository_rows import RepositoryRow
+from sealift.registry.catalog.storage_use import StorageUse
 from sealift.registry.catalog.tag_history import TagMove
 from sealift.registry.catalog.tag_rules import MAX_PATTERN_CHARACTERS, MAX_PATTERNS, PATTERN_SHAPE, TagRules
 from sealift.registry.exchange import Answer
@@ -91,10 +93,17 @@ class NewPassword(Closed):
     password: Secret
 
 
-class AccountChange(Closed):
-    """Whether an account is to be closed."""
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**60, description="Bytes.")]
 
-    disabled: bool
+
+class AccountChange(Closed):
+    """What is to be changed of an account; what is not there stays as it is."""
+
+    disabled: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether it is to be closed."""
+
+    quota_bytes: Bytes | msgspec.UnsetType | None = msgspec.UNSET
+    """The most that its repositories may hold; null is as much as there is room for."""
 
 
 class NewRepository(Closed):
@@ -150,6 +159,19 @@ class Document(msgspec.Struct, rename="camel", kw_only=True, tag_field="kind"):
     api_version: str = API_VERSION
 
 
+class StorageDocument(msgspec.Struct, rename="camel", kw_only=True):
+    """Bytes that are held: blobs, each once, and manifests."""
+
+    used_bytes: int
+    """All of them: what a quota is held against."""
+
+    unique_bytes: int | msgspec.UnsetType = msgspec.UNSET
+    """Those that nobody else holds. For admins only: it tells of what others have."""
+
+    shared_bytes: int | msgspec.UnsetType = msgspec.UNSET
+    """Those that others hold too. For admins only."""
+
+
 class AccountDocument(Document, tag="Account"):
     """One account."""
 
@@ -157,6 +179,11 @@ class AccountDocument(Document, tag="Account"):
     admin: bool
     disabled: bool
     created_at: datetime
+    quota_bytes: int | None
+    """The most that its repositories may hold; null is as much as there is room for."""
+
+    storage: StorageDocument | msgspec.UnsetType = msgspec.UNSET
+    """What its repositories hold, where one account is shown."""
 
 
 class RepositoryDocument(Document, tag="Repository"):
@@ -176,6 +203,8 @@ class RepositoryDocument(Document, tag="Repository"):
 
     created_at: datetime
     created_by: str
+    storage: StorageDocument | msgspec.UnsetType = msgspec.UNSET
+    """What it holds, where one is shown to who may push to it."""
 
 
 class TagMoveDocument(Document, tag="TagMove"):
@@ -316,6 +345,38 @@ class CollectionReport(Document, tag="CollectionReport"):
     bytes: int
 
 
+class AuditEntry(Document, tag="AuditEntry"):
+    """One thing that somebody did, or was not let do."""
+
+    id: int
+    at: datetime
+    principal: str
+    """Who it was; of a login that failed, who they said they were. ``unknown`` where nobody is called so."""
+
+    action: str
+    repository: str | None
+    outcome: str
+    """``allowed`` or ``denied``."""
+
+    detail: str
+    request_id: str | None
+    """As in the answer's ``X-Request-Id``, in its error and in the log."""
+
+    client: str | None
+    """The address that it came from."""
+
+
+class AuditList(Document, tag="AuditList"):
+    """One page of the audit trail, oldest first."""
+
+    items: list[AuditEntry]
+    next: str
+    """The ``after`` of the page that follows, also after the last one."""
+
+    complete: bool
+    """Whether nothing follows now."""
+
+
 class WhoAmI(Document, tag="WhoAmI"):
     """Who the caller is to this registry."""
 
@@ -333,6 +394,13 @@ class Registry(Document, tag="Registry"):
     product: str = "sealift"
 
 
+def storage_document(use: StorageUse, *, apart: bool) -> StorageDocument:
+    """What is held; `apart` tells what others hold too, which is for admins."""
+    if not apart:
+        return StorageDocument(used_bytes=use.total)
+    return StorageDocument(used_bytes=use.total, unique_bytes=use.unique, shared_bytes=use.shared)
+
+
 def account_document(account: Account) -> AccountDocument:
     """An account, for those who may see it."""
     return AccountDocument(
@@ -340,6 +408,7 @@ def account_document(account: Account) -> AccountDocument:
         admin=account.is_admin,
         disabled=account.disabled,
         created_at=moment(account.created_at),
+        quota_bytes=account.quota_bytes,
     )
 
 
@@ -378,6 +447,21 @@ def grant_document(row: GrantRow) -> GrantDocument:
         actions=row.actions.split(","),
         created_at=moment(row.created_at),
         created_by=row.created_by,
+    )
+
+
+def audit_document(row: AuditRow) -> AuditEntry:
+    """A row of the audit trail, for admins."""
+    return AuditEntry(
+        id=row.id,
+        at=datetime.fromtimestamp(row.at / 1_000_000, UTC),
+        principal=row.principal,
+        action=row.action,
+        repository=row.repository,
+        outcome=row.outcome,
+        detail=row.detail,
+        request_id=row.request_id,
+        client=row.client,
     )
 
 

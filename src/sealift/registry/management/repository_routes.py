@@ -15,6 +15,7 @@ from sealift.registry.catalog.repository_rows import (
     repository_row,
     set_visibility,
 )
+from sealift.registry.catalog.storage_use import use_of_repository
 from sealift.registry.catalog.tag_rules import TagRules, set_tag_rules, tag_patterns, tag_rules
 from sealift.registry.exchange import Answer, Call, Principal
 from sealift.registry.management.documents import (
@@ -24,9 +25,11 @@ from sealift.registry.management.documents import (
     RepositoryList,
     read,
     repository_document,
+    storage_document,
     written,
 )
 from sealift.registry.management.refusal import ManagementRefusal, not_found
+from sealift.registry.settings import Limits
 
 PAGE: Final = 500
 """Repositories on one page of a list."""
@@ -35,10 +38,11 @@ PAGE: Final = 500
 class RepositoryRoutes:
     """Repositories: admins look after all, owners after their own, others see what they may pull or push."""
 
-    def __init__(self, catalog: Catalog, guard: Guard, audit: AuditTrail) -> None:
+    def __init__(self, catalog: Catalog, guard: Guard, audit: AuditTrail, limits: Limits) -> None:
         self._catalog = catalog
         self._guard = guard
         self._audit = audit
+        self._limits = limits
 
     async def list(self, call: Call) -> Answer:
         """Those that the caller may see, by name, a page at a time (``?last=``).
@@ -60,12 +64,13 @@ class RepositoryRoutes:
     async def create(self, call: Call) -> Answer:
         """Make a repository (201), for admins and in the caller's own name."""
         wanted = await read(call.body, NewRepository)
-        if not is_name(wanted.name):
+        most = self._limits.repository_name_characters
+        if not is_name(wanted.name) or len(wanted.name) > most:
             raise ManagementRefusal(
                 400,
                 "INVALID",
                 f"{wanted.name!r} cannot be the name of a repository",
-                why="at most 255 lower case letters and digits, with . _ __ - or / between",
+                why=f"at most {most} lower case letters and digits, with . _ __ - or / between",
             )
         if not _looks_after(call.principal, RepositoryFacts(name=wanted.name, exists=False)):
             raise ManagementRefusal(
@@ -88,9 +93,13 @@ class RepositoryRoutes:
         return written(self._document(call, made), 201)
 
     async def show(self, call: Call) -> Answer:
-        """One repository, for whoever may see it."""
+        """One repository, for whoever may see it; with what it holds, for who may push to it."""
         row = self._visible(call)
-        return written(self._document(call, row))
+        document = self._document(call, row)
+        if "push" in self._guard.held(call.principal, row.name):
+            use = await self._catalog.ask_apart(lambda reader: use_of_repository(reader, row.id))
+            document.storage = storage_document(use, apart=call.principal.is_admin)
+        return written(document)
 
     async def change(self, call: Call) -> Answer:
         """Make a repository public or private, and say which tags must not move; for admins and its owner."""

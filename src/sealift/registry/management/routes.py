@@ -20,11 +20,13 @@ from sealift.registry.catalog.tags import NotInHistory, NotRestorable
 from sealift.registry.collector import CollectorBusy
 from sealift.registry.exchange import Answer, Call
 from sealift.registry.management.account_routes import AccountRoutes
+from sealift.registry.management.audit_routes import AuditRoutes
 from sealift.registry.management.deleted_routes import DeletedRoutes
 from sealift.registry.management.documents import (
     AccountChange,
     AccountDocument,
     AccountList,
+    AuditList,
     Closed,
     CollectionReport,
     DeletedList,
@@ -99,6 +101,7 @@ class Management:
         deleted: DeletedRoutes,
         grants: GrantRoutes,
         garbage: GarbageRoutes,
+        audit: AuditRoutes,
     ) -> None:
         self.routes = (
             *_own_routes(self),
@@ -108,6 +111,7 @@ class Management:
             *_deleted_routes(deleted),
             *_grant_routes(grants),
             *_garbage_routes(garbage),
+            *_audit_routes(audit),
         )
         self._patterns = [(route.pattern(), route) for route in self.routes]
 
@@ -159,8 +163,9 @@ class Management:
             "info": {
                 "title": "Sealift management",
                 "version": "v1alpha1",
-                "description": "Accounts, repositories and grants of a Sealift registry. For accounts only: "
-                "Basic, or a token for the scope registry:management:* from the token endpoint.",
+                "description": "Accounts, repositories, grants and the audit trail of a Sealift registry. "
+                "For accounts only: Basic, or a token for the scope registry:management:* "
+                "from the token endpoint.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "paths": paths,
@@ -221,7 +226,11 @@ _REFUSAL: dict[str, Any] = {
                     },
                 },
             },
-        }
+        },
+        "requestId": {
+            "type": "string",
+            "description": "As in the header X-Request-Id and in the server's log.",
+        },
     },
 }
 
@@ -314,7 +323,7 @@ def _account_routes(accounts: AccountRoutes) -> tuple[ManagementRoute, ...]:
         ManagementRoute(
             method="PATCH",
             template="/accounts/{name}",
-            summary="Disable or enable an account.",
+            summary="Disable or enable an account, or say how much it may hold.",
             handler=accounts.change,
             request=AccountChange,
             answer=AccountDocument,
@@ -469,5 +478,18 @@ def _grant_routes(grants: GrantRoutes) -> tuple[ManagementRoute, ...]:
             summary="Take a grant back.",
             handler=grants.remove,
             status=204,
+        ),
+    )
+
+
+def _audit_routes(audit: AuditRoutes) -> tuple[ManagementRoute, ...]:
+    return (
+        ManagementRoute(
+            method="GET",
+            template="/audit",
+            summary="Who did what and whether it was allowed, oldest first, for admins.",
+            handler=audit.list,
+            answer=AuditList,
+            query=("since", "after", "limit"),
         ),
     )

@@ -70,8 +70,8 @@ class Listening:
             self.claim.close()
 
 
-def listen(host: str, port: int, count: int = 1) -> Listening:
-    """Listen at `host` and `port` with `count` sockets; port 0 is any free one.
+def listen(host: str, port: int, count: int = 1, *, option: str = "--listen") -> Listening:
+    """Listen at `host` and `port` with `count` sockets; port 0 is any free one. `option` is what named them.
 
     Raises:
         CannotListen: It is in use, is no address of this machine, or needs more rights.
@@ -82,7 +82,7 @@ def listen(host: str, port: int, count: int = 1) -> Listening:
         raise CannotListen(
             f"cannot listen on {join(host, port)}",
             why=f"{host} is no address: {unknown.strerror}",
-            hint="give an IP address of this machine with --listen HOST:PORT",
+            hint=f"give an IP address of this machine with {option} HOST:PORT",
         ) from None
     family, _, _, _, address = found[0]
     opened: list[socket.socket] = []
@@ -106,7 +106,7 @@ def listen(host: str, port: int, count: int = 1) -> Listening:
         raise CannotListen(
             f"cannot listen on {join(host, port)}",
             why=refused.strerror,
-            hint=_HINTS.get(refused.errno or 0, "give another address with --listen HOST:PORT"),
+            hint=_HINTS.get(refused.errno or 0, "give another address with {} HOST:PORT").format(option),
         ) from None
     return Listening(tuple(opened), claim)
 
@@ -141,9 +141,9 @@ def _claim(address: object) -> socket.socket:
 
 
 _HINTS: Final = {
-    errno.EADDRINUSE: "another program has that port (ss -ltnp shows which); give another with --listen",
+    errno.EADDRINUSE: "another program has that port (ss -ltnp shows which); give another with {}",
     errno.EACCES: "ports below 1024 need more rights; give another port with --listen",
-    errno.EADDRNOTAVAIL: "that address is not one of this machine's; give another with --listen",
+    errno.EADDRNOTAVAIL: "that address is not one of this machine's; give another with {}",
 }
 
 

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sealift.errors import SealiftError
+from sealift.registry.board import Board
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,9 @@ class _Child:
     number: int
     """Its place among the workers, from 0: which of the sockets is its own."""
 
+    slot: int | None
+    """Where it counts."""
+
     started: float
     kill_at: float | None = None
     """When it was told to go, the moment at which it is made to. None: it is to stay."""
@@ -85,21 +89,24 @@ class Supervisor:
     Args:
         count: Workers.
         work: What a worker does, in its own process. It is given its number,
-            from 0, and a function to call once it answers requests; it returns
-            when it was told to go.
+            from 0, the slot of the board that it counts in, if there is one, and
+            a function to call once it answers requests; it returns when it was
+            told to go.
         stop_listening: Closes this process's copy of the listening socket.
         changed: Whether something on the disk calls for new workers, such as a
             renewed certificate. It sees to it that what it says yes to is usable.
         ready: Called once, when all of the first workers answer.
         grace: How long workers may take.
+        board: What the workers count on; None: nobody asked for metrics.
     """
 
     count: int
-    work: Callable[[int, Callable[[], None]], None]
+    work: Callable[[int, int | None, Callable[[], None]], None]
     stop_listening: Callable[[], None]
     changed: Callable[[], bool]
     ready: Callable[[], None]
     grace: Grace = field(default_factory=Grace)
+    board: Board | None = None
     _children: dict[int, _Child] = field(default_factory=dict)
     _crashes: int = 0
 
@@ -192,9 +199,12 @@ class Supervisor:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
+        slot = None if self.board is None else self.board.take()
+        if self.board is not None and slot is None:
+            log.warning("old workers are still finishing; what the next one does is in no metric")
         child = os.fork()
         if child:
-            self._children[child] = _Child(place, started=time.monotonic())
+            self._children[child] = _Child(place, slot, started=time.monotonic())
             return
         status = 1
         try:
@@ -205,7 +215,7 @@ class Supervisor:
             for number in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)  # a terminal sends these to the whole group
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-            self.work(place, lambda: _say_ready(writing))
+            self.work(place, slot, lambda: _say_ready(writing))
             status = 0
         except SealiftError as refused:
             log.error("a worker cannot serve: %s (%s)", refused, refused.why)  # noqa: TRY400 - it says enough
@@ -266,6 +276,8 @@ class Supervisor:
             if not pid:
                 return
             child = self._children.pop(pid, None)
+            if child is not None and child.slot is not None and self.board is not None:
+                self.board.free(child.slot)
             if child is None or child.kill_at is not None:
                 continue
             age = time.monotonic() - child.started

@@ -28,6 +28,8 @@ def upgrade() -> None:
         sa.Column("repository", sa.Text(), nullable=True),
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("client", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
         sqlite_autoincrement=True,
     )
@@ -95,6 +97,7 @@ def upgrade() -> None:
         sa.Column("id", ID, autoincrement=False, nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("is_admin", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("quota_bytes", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["id"], ["principal.id"], name=op.f("fk_account_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
     )
