@@ -111,13 +111,16 @@ def test_what_is_attached_comes_along_where_it_is_asked_for(
         "digest": str(INDEX.root.digest),
         "size": len(INDEX.root.body),
     }
-    signature = source.push_image("a signature", subject=subject)
+    kind = "application/vnd.example.signature"
+    signature = source.push_image("a signature", subject=subject, artifactType=kind)
     names = [f"docker://{pushed}", f"docker://{logged_in.image('admin/attached')}"]
     outcome = sealift("copy", "--referrers", *names)
     assert outcome.out.decode().strip() == f"{names[1].removeprefix('docker://')}@{INDEX.root.digest}"
     there = replace(source, name="admin/attached")
     assert there.referrers(str(INDEX.root.digest)) == [signature["digest"]]
     assert document(sealift, "copy", "--referrers", *names)["referrers"] == [signature]
+    shown = sealift("inspect", logged_in.image("admin/attached", f"@{signature['digest']}"))
+    assert f"Artifact: {kind}" in shown.out.decode().splitlines()
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -432,6 +432,7 @@ def _print_inspection(fields: Mapping[str, Any], manifest: Manifest) -> None:
         ("Image", "image"),
         ("Digest", "digest"),
         ("Type", "mediaType"),
+        ("Artifact", "artifactType"),
         ("Created", "created"),
         ("Platform", "platform"),
     ):
