@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from tests.cli.scripted import beside
 from tests.client.images import Sample, sample_image, sample_index, write_layout
 from tests.fakes.scripted_registry import Reply, Step, anonymous_ping, json_error
 from tests.peers.images import SampleImage
-from tests.served import SEALIFT, Served
+from tests.raw_repository import RawRepository
+from tests.served import SEALIFT, Served, basic
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -98,6 +100,37 @@ def test_between_repositories_blobs_are_mounted(sealift: Command, pushed: str, l
     outcome = sealift("copy", f"docker://{pushed}", f"docker://{logged_in.image('admin/mounted')}")
     assert outcome.status == 0
     assert outcome.err.count("mounted") == 4
+
+
+def test_what_is_attached_comes_along_where_it_is_asked_for(
+    sealift: Command, pushed: str, logged_in: Served
+) -> None:
+    source = RawRepository(logged_in.address, "admin/app", basic("admin", logged_in.admin_password))
+    subject = {
+        "mediaType": INDEX.root.media_type,
+        "digest": str(INDEX.root.digest),
+        "size": len(INDEX.root.body),
+    }
+    kind = "application/vnd.example.signature"
+    signature = source.push_image("a signature", subject=subject, artifactType=kind)
+    names = [f"docker://{pushed}", f"docker://{logged_in.image('admin/attached')}"]
+    outcome = sealift("copy", "--referrers", *names)
+    assert outcome.out.decode().strip() == f"{names[1].removeprefix('docker://')}@{INDEX.root.digest}"
+    there = replace(source, name="admin/attached")
+    assert there.referrers(str(INDEX.root.digest)) == [signature["digest"]]
+    assert document(sealift, "copy", "--referrers", *names)["referrers"] == [signature]
+    shown = sealift("inspect", logged_in.image("admin/attached", f"@{signature['digest']}"))
+    assert f"Artifact: {kind}" in shown.out.decode().splitlines()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_layout_has_nothing_attached(
+    which: int, sealift: Command, pushed: str, layout: Path, tmp_path: Path
+) -> None:
+    names = [f"docker://{pushed}", f"docker://{pushed}-again"]
+    names[which] = f"oci:{layout}:v1" if which == 0 else f"oci:{tmp_path}/new:v1"
+    check_refused(sealift("copy", "--referrers", *names), 2, "docker://IMAGE to docker://IMAGE")
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_is_pushed_without_a_tag_is_latest(sealift: Command, logged_in: Served, layout: Path) -> None:

@@ -55,6 +55,13 @@ def sealift(machine: Ground) -> Iterator[Registry]:
         yield registry
 
 
+@pytest.fixture(scope="session")
+def other_sealift(machine: Ground) -> Iterator[Registry]:
+    """Another ``sealift serve``, which knows nothing of the first."""
+    with sealift_registry(machine) as registry:
+        yield registry
+
+
 @pytest.fixture(
     scope="session",
     params=[

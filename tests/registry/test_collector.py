@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from tests.registry.scene import OTHER, REPOSITORY, Scene, body_of, call, index_of, open_scene, refused
 
 from sealift.image.digest import Digest
+from sealift.image.manifest import OCI_MANIFEST
 from sealift.registry.blob_store.blob_store import PLACES
 from sealift.registry.blob_store.disk import Disk
 from sealift.registry.blob_store.filesystem import FilesystemBlobStore
@@ -202,6 +204,23 @@ async def test_the_children_of_a_deleted_index_are_untagged_from_then_on(scene: 
     scene.clock.pass_seconds(31 * DAY)
     assert await collect(strict) == (1, 0, 0)
     assert await refused(scene.get_manifest(str(child)))
+
+
+async def test_a_signature_stays_as_long_as_the_image_that_it_is_of(scene: Scene) -> None:
+    image = await scene.push_image("v1")
+    subject = {"mediaType": OCI_MANIFEST, "digest": str(image), "size": len(await scene.get_manifest("v1"))}
+    body = json.dumps(await scene.image(subject=subject)).encode()
+    await scene.push_manifest(body, "signature")
+    await delete(scene, "signature")  # some tools push by a tag what they need none for
+    strict = scene.collecting(keep_untagged_seconds=30 * DAY, keep_deleted_seconds=60 * DAY)
+    scene.clock.pass_seconds(400 * DAY)
+    assert await collect(strict) == (0, 0, 0)
+    assert await scene.get_manifest(str(Digest.of(body)))
+    await delete(scene, str(image))
+    assert await collect(strict) == (0, 0, 0)
+    scene.clock.pass_seconds(31 * DAY)
+    assert await collect(strict) == (1, 0, 0)
+    assert await refused(scene.get_manifest(str(Digest.of(body))))
 
 
 # ---------------------------------------------------------------- strays, locks, numbers

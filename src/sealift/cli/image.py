@@ -18,7 +18,8 @@ from sealift.cli.output import (
 )
 from sealift.cli.progress import ProgressMode, progress_option
 from sealift.cli.progress import progress as shown
-from sealift.client.copy import Destination, Report, Source, choose_platform, copy_image
+from sealift.client.attachments import Attachments
+from sealift.client.copy import Destination, Progress, Report, Source, choose_platform, copy_image
 from sealift.client.docker_archive import DockerArchiveDestination, DockerArchiveSource
 from sealift.client.errors import UnusableManifest
 from sealift.client.layout import LayoutDestination, LayoutSource
@@ -129,6 +130,9 @@ def pull(
 @click.argument("source")
 @click.argument("destination")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help=_PLATFORM_HELP)
+@click.option(
+    "--referrers", is_flag=True, help="Bring signatures, SBOMs and whatever else is attached to the image."
+)
 @progress_option
 @output_option
 @connection_options
@@ -137,6 +141,7 @@ def copy(
     destination: str,
     *,
     platform: str | None,
+    referrers: bool,
     progress: ProgressMode,
     output: OutputFormat,
     connection: Connection,
@@ -146,12 +151,29 @@ def copy(
     SOURCE and DESTINATION are docker://IMAGE, oci:DIR[:TAG], oci-archive:FILE
     or docker-archive:FILE. Between repositories of one registry blobs are
     mounted, and nothing passes through this machine.
+
+    With --referrers, from registry to registry, everything that refers to the
+    image or to one of its platforms comes along, and so do the tags that
+    cosign makes of a digest (sha256-….sig). It is there before DESTINATION
+    gets its tag.
     """
     target = place_of(destination)
     if isinstance(target, RegistryPlace):
         target = RegistryPlace(_tagged(target.reference))
     origin = place_of(source)
-    run(_copy(origin, target, platform=platform, mode=progress, output=output, connection=connection))
+    if referrers and not (isinstance(origin, RegistryPlace) and isinstance(target, RegistryPlace)):
+        raise click.UsageError("--referrers copies from docker://IMAGE to docker://IMAGE")
+    run(
+        _copy(
+            origin,
+            target,
+            platform=platform,
+            mode=progress,
+            output=output,
+            connection=connection,
+            referrers=referrers,
+        )
+    )
 
 
 def _tagged(reference: ImageReference) -> ImageReference:
@@ -169,6 +191,7 @@ async def _copy(
     mode: ProgressMode,
     output: OutputFormat,
     connection: Connection,
+    referrers: bool = False,
 ) -> None:
     wanted = Platform.parse(platform) if platform is not None else None
     if wanted is None and isinstance(target, DockerArchivePlace):
@@ -179,11 +202,26 @@ async def _copy(
         destination = destination_of(target, client, origin)
         stack.push_async_callback(destination.close)
         with shown(mode) as watched:
-            report = await copy_image(source, destination, platform=wanted, progress=watched)
+            attached = _attachments(origin, target, client, watched) if referrers else None
+            report = await copy_image(
+                source, destination, platform=wanted, progress=watched, companions=attached
+            )
     if output == "text":
         click.echo(_result(target, report))
         return
-    print_document("CopyReport", _report_fields(origin, target, report), output)
+    fields = _report_fields(origin, target, report)
+    if attached is not None:
+        fields["referrers"] = [_descriptor_fields(each) for each in attached.brought.values()]
+    print_document("CopyReport", fields, output)
+
+
+def _attachments(
+    origin: Place, target: Place, client: RegistryClient, watched: Progress
+) -> Attachments | None:
+    """What goes along between two registries; elsewhere there is no such thing."""
+    if not (isinstance(origin, RegistryPlace) and isinstance(target, RegistryPlace)):
+        return None
+    return Attachments(client, origin.reference.repository, target.reference.repository, watched)
 
 
 def this_machine() -> Platform:
@@ -229,7 +267,7 @@ def _result(target: Place, report: Report) -> str:
     return f"{target} {report.root.digest}"
 
 
-def _report_fields(origin: Place, target: Place, report: Report) -> Mapping[str, Any]:
+def _report_fields(origin: Place, target: Place, report: Report) -> dict[str, Any]:
     return {
         "source": str(origin),
         "destination": str(target),
@@ -394,6 +432,7 @@ def _print_inspection(fields: Mapping[str, Any], manifest: Manifest) -> None:
         ("Image", "image"),
         ("Digest", "digest"),
         ("Type", "mediaType"),
+        ("Artifact", "artifactType"),
         ("Created", "created"),
         ("Platform", "platform"),
     ):

@@ -77,6 +77,13 @@ class Destination(Protocol):
         """Let go of whatever is held. Without a `finish` before, nothing half-written is left."""
 
 
+class Companions(Protocol):
+    """What comes along with an image: whatever refers to it, and to which it does not refer."""
+
+    async def bring(self, manifests: Sequence[Manifest]) -> None:
+        """Bring what goes with these manifests, all of which are there, and have no name yet."""
+
+
 class Progress(Protocol):
     """Who wants to know how it goes."""
 
@@ -133,9 +140,13 @@ async def copy_image(
     *,
     platform: Platform | None = None,
     progress: Progress | None = None,
+    companions: Companions | None = None,
     blobs_at_once: int = BLOBS_AT_ONCE,
 ) -> Report:
     """Copy an image with all its platforms, or the one for `platform`.
+
+    `companions` come before the image has its name: whoever finds it by that
+    finds its signatures too.
 
     Raises:
         PlatformMissing: `platform` was asked for and is not there.
@@ -160,6 +171,8 @@ async def copy_image(
         if manifest.digest != root.digest:
             await destination.put_manifest(manifest)
     await destination.put_manifest(root)
+    if companions is not None:
+        await companions.bring(manifests)
     await destination.finish(root)
     report.manifests = len(manifests)
     return report

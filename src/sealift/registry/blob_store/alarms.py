@@ -27,7 +27,7 @@ class Alarms:
         """Begin at nothing. `now` is a clock in seconds."""
         self._now = now
         self.told: Callable[[], None] = _nobody
-        """Called for each piece of damage, from whichever thread found it. Whoever counts for a metric sets it."""
+        """Called for each piece of damage, from whichever thread found it. A metric is counted by it."""
         self._said: OrderedDict[str, float] = OrderedDict()
         self.missing = 0
         """Times that a blob was asked for, and its file was not there."""

@@ -164,7 +164,8 @@ _WATCH_CHILDREN = Query(
                     manifest_reference.c.manifest_digest == bindparam("index"),
                     manifest_reference.c.kind == "manifest",
                 )
-            ),
+            )
+            | (manifest.c.subject_digest == bindparam("index")),
         ),
     ).on_conflict_do_update(
         index_elements=["repository_id", "digest"], set_={"since": _PUT_MANIFEST.excluded.since}
@@ -176,9 +177,16 @@ _DUE_MANIFESTS = Query(
     .order_by(manifest_review.c.since)
     .limit(bindparam("most"))
 )
+_SUBJECT = manifest.alias("subject")
 _MANIFEST_IS_NEEDED = Query(
     select(
         exists().where(tag.c.repository_id == bindparam("of"), tag.c.digest == bindparam("named"))
+        | exists().where(
+            manifest.c.repository_id == bindparam("of"),
+            manifest.c.digest == bindparam("named"),
+            _SUBJECT.c.repository_id == bindparam("of"),
+            _SUBJECT.c.digest == manifest.c.subject_digest,
+        )
         | exists().where(
             manifest_reference.c.repository_id == bindparam("of"),
             manifest_reference.c.digest == bindparam("named"),
@@ -286,7 +294,7 @@ def watch_manifest(transaction: Transaction, repository_id: int, digest: str, *,
 
 
 def watch_children(transaction: Transaction, repository_id: int, index: Digest, *, now: int) -> None:
-    """Have the manifests looked at that an index lists, before the index goes."""
+    """Have the manifests looked at that an index lists, and those that refer to it, before it goes."""
     transaction.run(_WATCH_CHILDREN, of=repository_id, index=str(index), now=now)
 
 
@@ -355,9 +363,9 @@ def due_manifests(reader: Reader, *, before: int, most: int) -> list[tuple[int, 
 
 
 def review_manifest(transaction: Transaction, repository_id: int, digest: str, *, before: int) -> bool:
-    """Whether a manifest may be deleted: no tag stands for it and no index lists it.
+    """Whether a manifest may be deleted: no tag stands for it, no index lists it, and it has no subject here.
 
-    Where it may not, it is not asked again before a tag or an index leaves it once more.
+    Where it may not, it is not asked again before a tag, an index or its subject leaves it once more.
     """
     if transaction.first(_STILL_DUE_MANIFEST, of=repository_id, named=digest, before=before) is None:
         return False
