@@ -345,7 +345,7 @@ def test_a_tag_that_was_moved_by_mistake(server: Server, sealift: Sealift) -> No
     assert as_yaml["items"][0]["oldDigest"] == bad
     kept = sealift("repo", "set", "apps/history", "--immutable", "v*", "--immutable-except", "*-rc*")
     assert kept.out.splitlines()[1].split()[-2:] == ["v*", "*-rc*"]
-    assert sealift("repo", "show", "apps/history").out.splitlines()[1].split()[-2:] == ["v*", "*-rc*"]
+    assert {"v*", "*-rc*"} <= set(sealift("repo", "show", "apps/history").out.splitlines()[1].split())
     refused = sealift("repo", "restore", "apps/history:v1", "--to", bad)
     assert (refused.status, "the tag v1 is immutable" in refused.err) == (5, True)
     refused = sealift("repo", "delete", "apps/history")

@@ -6,7 +6,7 @@ holds a password or a hash of one. Fields are camelCase on the wire.
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 
@@ -78,6 +78,9 @@ TagPatterns = Annotated[list[TagPattern], msgspec.Meta(max_length=MAX_PATTERNS)]
 class Closed(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
     """A request: what is not listed is refused."""
 
+    changes_something: ClassVar[bool] = False
+    """Whether a request without any field is refused, too: the description says so."""
+
 
 class NewAccount(Closed):
     """An account to be made."""
@@ -98,6 +101,8 @@ Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**60, description="Bytes.")]
 
 class AccountChange(Closed):
     """What is to be changed of an account; what is not there stays as it is."""
+
+    changes_something: ClassVar[bool] = True
 
     disabled: bool | msgspec.UnsetType = msgspec.UNSET
     """Whether it is to be closed."""

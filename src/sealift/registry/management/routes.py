@@ -79,6 +79,9 @@ class ManagementRoute:
     status: int = 200
     request: type[Closed] | None = None
     query: Sequence[str] = ()
+    """What may stand in the query: its name, and behind a blank the regular expression that it is
+    to fit, or ``date-time``, which no expression tells whole."""
+
     is_open: bool = False
     """Whether everyone may ask, so that the gate is not asked. It is for what is the same for everyone."""
 
@@ -154,6 +157,9 @@ class Management:
         models = {model for route in self.routes for model in (route.request, route.answer) if model}
         ordered = sorted(models, key=lambda model: model.__name__)
         _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+        for model in ordered:
+            if issubclass(model, Closed) and model.changes_something:
+                components[model.__name__]["minProperties"] = 1
         paths: dict[str, dict[str, Any]] = {}
         for route in self.routes:
             path = PREFIX + route.template.replace("...", "")
@@ -210,6 +216,8 @@ _STATUSES: dict[type[SealiftError], tuple[int, str]] = {
     CollectorBusy: (409, "CONFLICT"),
 }
 
+_NUMBER = "^[0-9]{1,15}$"
+
 _REFUSAL: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -241,7 +249,7 @@ def _operation(route: ManagementRoute) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)(?:\.\.\.)?\}", route.template)
     ]
-    parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in route.query]
+    parameters += [_query_parameter(text) for text in route.query]
     if parameters:
         described["parameters"] = parameters
     if route.request is not None:
@@ -254,6 +262,14 @@ def _operation(route: ManagementRoute) -> dict[str, Any]:
         described["security"] = [{"basic": []}, {"token": []}]
         described["responses"]["default"] = {"$ref": "#/components/responses/Refusal"}
     return described
+
+
+def _query_parameter(text: str) -> dict[str, Any]:
+    name, _, pattern = text.partition(" ")
+    schema = {"type": "string"}
+    if pattern:
+        schema["format" if pattern == "date-time" else "pattern"] = pattern
+    return {"name": name, "in": "query", "schema": schema}
 
 
 def _content(model: type) -> dict[str, Any]:
@@ -490,6 +506,6 @@ def _audit_routes(audit: AuditRoutes) -> tuple[ManagementRoute, ...]:
             summary="Who did what and whether it was allowed, oldest first, for admins.",
             handler=audit.list,
             answer=AuditList,
-            query=("since", "after", "limit"),
+            query=("since date-time", f"after {_NUMBER}", f"limit {_NUMBER}"),
         ),
     )
