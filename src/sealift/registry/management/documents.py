@@ -2,6 +2,9 @@
 
 A request with a field that is not listed here is refused. What is written never
 holds a password or a hash of one. Fields are camelCase on the wire.
+
+It is longer than a module should be, and one table: the OpenAPI document is made
+of these classes, and who looks for a field finds all of them here.
 """
 
 from collections.abc import AsyncIterator

@@ -1,5 +1,8 @@
 """The table of the management API: every path and method, who answers, and its description in OpenAPI.
 
+It is longer than a module should be because the table is: one entry for each
+method of each path, so that nobody has to look in two places for what is open.
+
 Spec: OpenAPI 3.1.
 """
 
