@@ -329,7 +329,19 @@ def test_a_reader_that_has_seen_enough(arguments: tuple[str, ...]) -> None:
     assert "error" not in outcome.err
 
 
-def test_an_error_that_nobody_can_read() -> None:
-    for redirection in ("2> /dev/full", "2>&-"):
-        outcome = run_program("tags", "A B", wrapper=("sh", "-c", f'"$@" {redirection}', "sh"))
-        assert outcome == (2, b"", "")
+@pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX", ""])
+@pytest.mark.parametrize("redirection", ["2> /dev/full", "2>&-"])
+def test_an_error_that_nobody_can_read(redirection: str, locale: str) -> None:
+    wrapper = (
+        "env",
+        "-u",
+        "LANG",
+        "-u",
+        "LC_CTYPE",
+        f"LC_ALL={locale}",
+        "sh",
+        "-c",
+        f'"$@" {redirection}',
+        "sh",
+    )
+    assert run_program("tags", "A B", wrapper=wrapper) == (2, b"", "")

@@ -109,6 +109,12 @@ def main() -> None:
             status = _report_os_error(error)
         # The interpreter would complain once more when it closes the stream: give it another.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    try:
+        sys.stderr.flush()
+    except OSError:
+        # Nobody can read it. In some locales what could not be written is still there, and
+        # the interpreter would fail with a status of its own when it tried once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sys.exit(status)
 
 
