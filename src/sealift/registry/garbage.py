@@ -1,8 +1,8 @@
-"""What may go. For now: uploads that nobody continues.
+"""Uploads that nobody continues.
 
-Blobs and manifests that nothing refers to stay where they are; this version
-frees no space by deleting. Uploads that nothing was added to for the set time
-end, and bytes of uploads that no row owns (a crash, a cancelled request) go.
+Uploads that nothing was added to for the set time end, and bytes of uploads that
+no row owns (a crash, a cancelled request) go. Blobs and manifests that nobody
+needs are the collector's (`sealift.registry.collector`).
 """
 
 import logging
